@@ -1,1 +1,5 @@
-"""."""
+"""The networks of the course, a module an architecture."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"unet": ["UNet"]})

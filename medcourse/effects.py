@@ -1,0 +1,199 @@
+"""The claims of the papers, measured again: each an inequality, a value for each seed, an interval, a verdict.
+
+A lab's experiment asks `seeds()` how often to repeat and `source()` what to run on, and hands `report()` its rows.
+Run in a notebook, it uses the defaults; `medcourse effects` runs the same cells with other ones and keeps the rows.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from medcourse.errors import CourseError
+from medcourse.paths import course_root
+
+N_SEEDS = 5
+CONFIDENCE = 0.95
+SIMULATED = "simulated"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One row of the reproduction table.
+
+    `ours`, `low` and `high` are the mean over seeds and its 95 % interval; all three and `holds` are None where the
+    data cannot tell (say, no cells touch).
+    """
+
+    unit: str
+    paper: str
+    claim: str
+    paper_figure: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    holds: bool | None
+    data: str
+
+
+@dataclass
+class _Run:
+    """What `medcourse effects` asks of a lab's experiment, and what it gets."""
+
+    folder: Path | None = None
+    n_seeds: int = N_SEEDS
+    rows: list[Effect] = field(default_factory=list)
+
+
+_run = _Run()
+
+
+def seeds() -> range:
+    """Return the seeds to repeat an experiment over."""
+    return range(_run.n_seeds)
+
+
+def source(simulate: Callable[[], T], read: Callable[[Path], T]) -> T:
+    """Return the simulated data, or those that `read` finds in the folder given to `medcourse effects --data`."""
+    return simulate() if _run.folder is None else read(_run.folder)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean of independent runs and the ends of its 95 % interval by Student's t.
+
+    Examples
+    --------
+    >>> [round(x, 3) for x in interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484, 4.484]
+    """
+    from scipy import stats  # noqa: PLC0415  (half a second that the command line need not pay)
+
+    array = np.asarray(values, dtype=float)
+    if array.ndim != 1 or len(array) < 2 or not np.isfinite(array).all():
+        raise CourseError(f"an interval needs at least two finite values, got {values}")
+    mean, half = float(array.mean()), 0.0
+    if array.std() > 0:
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return mean, mean - half, mean + half
+
+
+def measure(
+    unit: str,
+    claim: str,
+    values: Sequence[float] | None,
+    *,
+    paper: str,
+    paper_figure: str,
+    above: float = -np.inf,
+    below: float = np.inf,
+) -> Effect:
+    """Test one claim: it holds if the interval of `values`, one a seed, lies above `above` and below `below`.
+
+    Parameters
+    ----------
+    claim
+        The inequality in words and units: "merged cells a picture, w0 = 10 minus w0 = 0: below 0".
+    values
+        One for each seed; for a comparison, the difference within the seed. None where the data cannot tell.
+    paper_figure
+        What the paper reports, or that it reports none.
+    """
+    data = SIMULATED if _run.folder is None else _run.folder.name
+    if values is None:
+        return Effect(unit, paper, claim, paper_figure, None, None, None, 0, None, data)
+    mean, low, high = interval(values)
+    return Effect(unit, paper, claim, paper_figure, mean, low, high, len(values), above < low and high < below, data)
+
+
+def report(effects: Sequence[Effect]) -> Any:
+    """Keep the effects for the reproduction table and return them as a data frame to look at."""
+    import pandas as pd  # noqa: PLC0415
+
+    _run.rows.extend(effects)
+    verdict = {True: "holds", False: "does not hold", None: "cannot be told here"}
+    return pd.DataFrame(
+        [
+            {
+                "claim": e.claim,
+                "paper": e.paper_figure,
+                "ours": "" if e.ours is None else f"{e.ours:.3g}",
+                "95 % interval": "" if e.low is None else f"{e.low:.3g} to {e.high:.3g}",
+                "verdict": verdict[e.holds],
+            }
+            for e in effects
+        ]
+    )
+
+
+@contextmanager
+def settings(*, folder: Path | None = None, n_seeds: int = N_SEEDS) -> Iterator[list[Effect]]:
+    """Let the experiments within run on `folder` and over `n_seeds`; yields the list that their rows go to."""
+    global _run  # noqa: PLW0603  (a notebook's cells cannot be handed an argument)
+    before, _run = _run, _Run(folder, n_seeds)
+    try:
+        yield _run.rows
+    finally:
+        _run = before
+
+
+def run(lab: str, *, data: Path | None = None, n_seeds: int = N_SEEDS) -> list[Effect]:
+    """Run the experiment of a lab, with its reference solution, and return its rows.
+
+    Parameters
+    ----------
+    lab
+        The unit's slug.
+    data
+        A folder in the real data set's own layout; None for simulated data.
+
+    Raises
+    ------
+    CourseError
+        There is no such lab here, the folder cannot be read, or there are fewer than two seeds.
+    """
+    if n_seeds < 2:
+        raise CourseError(f"expected at least 2 seeds for an interval, got {n_seeds}")
+    if data is not None and not data.is_dir():
+        raise CourseError(f"expected a folder of data, found none at {data}")
+    path = course_root() / "solutions" / f"{lab}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("[0-9]*.py"))) or "none: this tree has no solutions"
+        raise CourseError(f"no lab {lab!r} with a reference solution here; there are: {known}")
+    with settings(folder=data, n_seeds=n_seeds) as rows:
+        _execute(path)
+    return rows
+
+
+def _execute(path: Path) -> None:
+    """Run the setup, the answers and the experiments of a lab, not its tests, without a kernel."""
+    import jupytext  # noqa: PLC0415
+    import matplotlib as mpl  # noqa: PLC0415
+    from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    mpl.use("Agg")
+    namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *_args, **_kwargs: None}
+    transform = TransformerManager().transform_cell  # a cell may hold magics
+    for cell in jupytext.read(path).cells:
+        if cell.cell_type != "code" or cell.metadata.get("nbgrader", {}).get("grade"):
+            continue
+        exec(compile(transform(cell.source), f"{path.name}: {cell.source[:40]!r}", "exec"), namespace)  # noqa: S102
+        plt.close("all")
+
+
+def save(rows: Sequence[Effect], path: Path) -> None:
+    """Put `rows` into the reproduction table at `path`, in place of older ones of the same unit and data."""
+    kept: list[dict[str, Any]] = []
+    if path.is_file():
+        fresh = {(row.unit, row.data) for row in rows}
+        kept = [row for row in json.loads(path.read_text())["rows"] if (row["unit"], row["data"]) not in fresh]
+    table = {"rows": sorted([*kept, *map(asdict, rows)], key=lambda row: (row["unit"], row["data"]))}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(table, indent=1) + "\n")
+    temporary.replace(path)  # a reader sees the old table or the new one, never half of one

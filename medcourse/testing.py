@@ -1,0 +1,240 @@
+"""What the tests of labs may call.
+
+A graded cell runs in the student's kernel, in plain nbgrader and in the course's grader, where the student's functions
+live in another process. So a test hands plain data over, takes plain data back, and gets gradients, changes in place
+and partial credit through the functions below.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+SEED_VARIABLE = "MEDCOURSE_SECRET_SEED"
+
+
+def begin_lab(seed: int = 0) -> None:
+    """Make a notebook start from the same random state each time, and let honest warnings cost nothing.
+
+    nbgrader takes anything on standard error for a failed test; so what would go there goes to standard output.
+    """
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (a student may use the old interface)
+    torch.manual_seed(seed)
+    if hasattr(sys.stderr, "pub_thread"):  # only in a notebook's kernel
+        sys.stderr = sys.stdout
+
+
+def hidden_rng(name: str) -> np.random.Generator:
+    """Return the random numbers of one hidden test: the same for a whole class, unknown to it.
+
+    Parameters
+    ----------
+    name
+        The test's own, so that two tests do not share their inputs.
+
+    Notes
+    -----
+    The instructor sets the class's seed in the environment variable `MEDCOURSE_SECRET_SEED`; without it the seed is 0.
+    """
+    seed = int(os.environ.get(SEED_VARIABLE, "0"))
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def close(
+    got: Any, expected: Any, *, rtol: float = 1e-4, atol: float = 1e-6, hint: str = "", of: str = "the result"
+) -> None:
+    """Fail unless `got` is of the kind, the shape and the values of `expected`.
+
+    Numbers, arrays and tensors are compared by value whatever their precision and device; a sequence item by item; a
+    mapping key by key. An empty array is close to nothing, for a test that compares nothing proves nothing.
+
+    Parameters
+    ----------
+    got, expected
+        Numbers, strings, arrays, tensors, or lists, tuples and mappings of them.
+    hint
+        The likely slip, as a question.
+    of
+        What was computed, from what: "the weight map of two cells".
+
+    Raises
+    ------
+    AssertionError
+        In one line: what, expected, got, hint.
+    ValueError
+        The test itself expects an empty array.
+
+    Examples
+    --------
+    >>> close(0.5, 0.5000001)
+    >>> close([], [0.5], of="the Dice of no masks")
+    Traceback (most recent call last):
+    AssertionError: the Dice of no masks should hold 1 items, got 0
+    >>> close(torch.zeros(2), np.zeros(3))
+    Traceback (most recent call last):
+    AssertionError: the result should have shape (3,), got (2,)
+    """
+    hint = f": {hint}" if hint else ""
+    if isinstance(expected, str | bytes | bool | None):
+        if type(got) is not type(expected) and not (isinstance(expected, bool) and isinstance(got, np.bool_)):
+            raise AssertionError(f"{of} should be {_kind(expected)}, got {_kind(got)}{hint}")
+        if got != expected:
+            raise AssertionError(f"{of} should be {expected!r}, got {got!r}{hint}")
+    elif isinstance(expected, Mapping):
+        if not isinstance(got, Mapping) or set(got) != set(expected):
+            keys = sorted(map(str, got)) if isinstance(got, Mapping) else _kind(got)
+            raise AssertionError(f"{of} should be a mapping with keys {sorted(map(str, expected))}, got {keys}{hint}")
+        for key in expected:
+            close(got[key], expected[key], rtol=rtol, atol=atol, hint=hint[2:], of=f"{of}[{key!r}]")
+    elif isinstance(expected, list | tuple):
+        if not isinstance(got, Sequence) or isinstance(got, str):
+            raise AssertionError(f"{of} should be a {type(expected).__name__}, got {_kind(got)}{hint}")
+        if len(got) != len(expected):
+            raise AssertionError(f"{of} should hold {len(expected)} items, got {len(got)}{hint}")
+        for i, (g, e) in enumerate(zip(got, expected, strict=True)):
+            close(g, e, rtol=rtol, atol=atol, hint=hint[2:], of=f"{of}[{i}]")
+    else:
+        _close_arrays(got, expected, rtol=rtol, atol=atol, hint=hint, of=of)
+
+
+def _close_arrays(got: Any, expected: Any, *, rtol: float, atol: float, hint: str, of: str) -> None:
+    want = _array(expected)
+    if want is None or want.size == 0:
+        raise ValueError(f"a test must expect numbers, and at least one, got {_kind(expected)}")
+    have = _array(got)
+    if have is None:
+        raise AssertionError(f"{of} should be {_kind(expected)}, got {_kind(got)}{hint}")
+    if have.shape != want.shape:
+        raise AssertionError(f"{of} should have shape {want.shape}, got {have.shape}{hint}")
+    wrong = ~np.isclose(have, want, rtol=rtol, atol=atol)
+    if not wrong.any():
+        return
+    if want.ndim == 0:
+        raise AssertionError(f"{of} should be {want:.5g}, got {have:.5g}{hint}")
+    difference = np.where(wrong, np.nan_to_num(np.abs(have - want), nan=np.inf), -1.0)
+    worst = np.unravel_index(int(difference.argmax()), want.shape)
+    place = ", ".join(str(int(i)) for i in worst)
+    raise AssertionError(
+        f"{of} differs at {int(wrong.sum())} of {want.size} places, most at [{place}]: "
+        f"expected {want[worst]:.5g}, got {have[worst]:.5g}{hint}"
+    )
+
+
+def _array(value: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return numbers as a float64 array (complex as two), None for what is no number or array of numbers."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+    if isinstance(value, bool) or not isinstance(value, int | float | np.ndarray | np.number | np.bool_):
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag]).astype(np.float64)
+    return array.astype(np.float64) if array.dtype.kind in "buif" else None
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray | Tensor) and value.ndim:
+        return f"an array of shape {tuple(value.shape)}"
+    if isinstance(value, bool | np.bool_):
+        return "True or False"
+    if isinstance(value, int | float | np.number | np.ndarray | Tensor):
+        return "a number"
+    return {str: "text"}.get(type(value), f"a {type(value).__name__}")
+
+
+def value_and_grad(function: Callable[..., Any], *args: Any, wrt: int = 0) -> tuple[Tensor, Tensor]:
+    """Return function(*args) and its gradient with respect to argument number `wrt`, both detached.
+
+    Raises
+    ------
+    AssertionError
+        The result is no scalar tensor, or does not depend on the argument by operations of torch.
+
+    Examples
+    --------
+    >>> value_and_grad(lambda x: (x**2).sum(), torch.tensor([1.0, 3.0]))
+    (tensor(10.), tensor([2., 6.]))
+    """
+    inputs = [arg.clone().requires_grad_(i == wrt) if isinstance(arg, Tensor) else arg for i, arg in enumerate(args)]
+    value = function(*inputs)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise AssertionError(f"expected a tensor with one number, got {_kind(value)}: is the mean or sum missing?")
+    if not value.requires_grad:
+        raise AssertionError("no gradient comes back: was the result detached, or computed by numpy or .item()?")
+    (gradient,) = torch.autograd.grad(value.sum(), inputs[wrt], allow_unused=True)
+    if gradient is None:
+        raise AssertionError(f"the result does not depend on argument {wrt}")
+    return value.detach(), gradient
+
+
+def inout(function: Callable[..., Any], *args: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Call `function` on copies of `args`; return its result and the arguments as it left them.
+
+    Examples
+    --------
+    >>> inout(lambda items: items.append(3), [1])
+    (None, ([1, 3],))
+    """
+    copies = tuple(_copy(arg) for arg in args)
+    return function(*copies), copies
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, Mapping):
+        return type(value)({key: _copy(item) for key, item in value.items()})  # type: ignore[call-arg]
+    if isinstance(value, list | tuple):
+        return type(value)(_copy(item) for item in value)
+    return value
+
+
+@torch.no_grad()
+def set_weights(net: nn.Module, *, scale: float = 1.0, bias: float = 0.1) -> None:
+    """Fill each weight tensor with scale / fan-in and each bias with `bias`.
+
+    All channels of a layer then compute the same, so that two networks of the same structure give the same output
+    whatever the order in which they register layers or concatenate channels, and a network of another structure does
+    not.
+
+    Examples
+    --------
+    >>> net = nn.Linear(4, 1)
+    >>> set_weights(net)
+    >>> net(torch.ones(1, 4)).item()
+    1.100000023841858
+    """
+    for parameter in net.parameters():
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else 0
+        parameter.fill_(scale / fan_in if fan_in else bias)
+
+
+class Award(float):
+    """Points earned of those of a test cell; nbgrader reads it as partial credit from the cell's last line."""
+
+    def __repr__(self) -> str:
+        return repr(float(self))
+
+
+def award(points: float) -> Award:
+    """Give some of a cell's points; the last expression of a test cell that gives partial credit.
+
+    Examples
+    --------
+    >>> award(1.5)
+    1.5
+    """
+    if not (points >= 0 and np.isfinite(points)):
+        raise ValueError(f"points must be at least 0, got {points}")
+    return Award(points)

@@ -1,0 +1,106 @@
+"""One plain training loop, with a progress bar and a curve that grows while one waits."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import trange
+
+from medcourse.device import autocast, pick_device
+
+_REDRAW_SECONDS = 1.0
+
+
+@dataclass
+class History:
+    """What a training run leaves behind: the loss of each step, and the seconds that all of them took."""
+
+    loss: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def fit(
+    net: nn.Module,
+    batch: Callable[[int], tuple[Tensor, ...]],
+    loss: Callable[..., Tensor],
+    *,
+    steps: int,
+    lr: float = 1e-3,
+    device: torch.device | None = None,
+    live: bool = False,
+    label: str = "training",
+) -> History:
+    """Train `net` in place with Adam and leave it in evaluation mode.
+
+    Parameters
+    ----------
+    batch
+        Called with the step's number; returns (input, *targets). The input goes through the network, the targets go
+        to the loss.
+    loss
+        Called with (output, *targets); returns a scalar.
+    steps
+        How many batches to see.
+    lr
+        Adam's learning rate at the start; it falls to zero along a half cosine.
+    live
+        Draw the loss while training; for a notebook.
+    label
+        The progress bar's.
+    """
+    device = device or pick_device()
+    # Channels last is what the convolution kernels of processors and GPUs like best for images.
+    layout = torch.channels_last if _is_2d(net) else torch.contiguous_format
+    net.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(net.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
+    history, started = History(), time.perf_counter()
+    curve = _LiveCurve(label) if live else None
+    bar = trange(steps, desc=label, leave=False)
+    for step in bar:
+        x, *targets = (tensor.to(device, non_blocking=True) for tensor in batch(step))
+        with autocast(device):
+            value = loss(net(x), *targets)
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        history.loss.append(float(value.detach()))
+        bar.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
+        if curve:
+            curve.update(history.loss)
+    history.seconds = time.perf_counter() - started
+    if curve:
+        curve.update(history.loss, last=True)
+    net.eval()
+    return history
+
+
+def _is_2d(net: nn.Module) -> bool:
+    return not any(isinstance(module, nn.Conv1d | nn.Conv3d) for module in net.modules())
+
+
+class _LiveCurve:
+    """A figure in the notebook that is redrawn about once a second."""
+
+    def __init__(self, label: str) -> None:
+        from IPython.display import display  # noqa: PLC0415  (only where there is a notebook)
+
+        self._label = label
+        self._handle = display(None, display_id=True)  # type: ignore[no-untyped-call]
+        self._drawn = time.perf_counter()
+
+    def update(self, loss: list[float], *, last: bool = False) -> None:
+        from matplotlib import pyplot as plt  # noqa: PLC0415
+
+        from medcourse import plots  # noqa: PLC0415
+
+        now = time.perf_counter()
+        if self._handle is None or not (last or now - self._drawn > _REDRAW_SECONDS):
+            return
+        self._drawn = now
+        figure = plots.plot_curve({self._label: loss})
+        self._handle.update(figure)
+        plt.close(figure)
