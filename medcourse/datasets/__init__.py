@@ -1,1 +1,11 @@
-"""."""
+"""Data of the course: `make_*` simulates, `load_*` comes with a dependency, `fetch_*` downloads, `read_*` reads."""
+
+import lazy_loader
+
+# A module is imported when a name of it is used: a lesson that simulates does not pay for the downloads.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cells": ["make_cells", "separate_cells"],
+    },
+)
