@@ -15,8 +15,8 @@ from medcourse.errors import CourseError
 Modality = Literal["dic", "phase_contrast"]
 Floats = NDArray[np.float64]
 
-# Water has refractive index 1.335, cytoplasm about 1.36: so many micrometres of optical path per micrometre of cell.
-INDEX_DIFFERENCE = 0.025
+# Water has refractive index 1.335, cytoplasm about 1.355: so many micrometres of optical path per micrometre of cell.
+INDEX_DIFFERENCE = 0.02
 
 
 def make_cells(
@@ -205,6 +205,7 @@ class _Cell:
     radius: Floats  # (360,) from the centre to the edge, one a degree
     height: float  # thickest place of the body
     rounded: bool  # for division: a ball rather than a fried egg
+    firmness: float  # how far it gets against a neighbour of firmness 1
     solitary: bool
 
 
@@ -213,8 +214,8 @@ class _Layout:
     """Who owns which pixel, and how far from the edges it lies; all (H, W)."""
 
     owner: NDArray[np.int32]  # index of the cell + 1, 0 is background
-    depth: Floats  # micrometres inward from the free edge, negative outside
-    cleft: Floats  # micrometres from the border with the next cell
+    depth: Floats  # about micrometres inward from the free edge (times firmness), negative outside
+    cleft: Floats  # about micrometres from the border with the next cell
 
 
 def _draw_cells(
@@ -255,8 +256,9 @@ def _draw_cell(rng: np.random.Generator, y: float, x: float, diameter_um: float,
         y=y,
         x=x,
         radius=mean_radius * radius,
-        height=1.6 * mean_radius if rounded else rng.uniform(3, 5),
+        height=2.0 * mean_radius if rounded else rng.uniform(2.5, 4),
         rounded=rounded,
+        firmness=4.0 if rounded else 1.0,
         solitary=bool(rng.random() >= contact),
     )
 
@@ -269,10 +271,11 @@ def _lay_out(rng: np.random.Generator, cells: list[_Cell], shape: tuple[int, int
     best, second = np.full((2, *shape), -1e3)
     owner, other = np.zeros((2, *shape), np.int32)
     for number, cell in enumerate(cells, start=1):
-        box = _box(cell.y, cell.x, cell.radius.max() + 6, shape, spacing_um)
+        # Twice as far as the cell reaches: beyond that it is no neighbour, even of the middle of another cell.
+        box = _box(cell.y, cell.x, 2 * cell.radius.max() + 3, shape, spacing_um)
         dy, dx = y[box] - cell.y, x[box] - cell.x
         radius = np.interp(np.degrees(np.arctan2(dy, dx)), np.arange(360), cell.radius, period=360)
-        depth = (1 - np.hypot(dy, dx) / radius) * cell.radius.mean()
+        depth = (1 - np.hypot(dy, dx) / radius) * cell.radius.mean() * cell.firmness
         wins, places = depth > best[box], depth > second[box]
         second[box] = np.where(wins, best[box], np.where(places, depth, second[box]))
         other[box] = np.where(wins, owner[box], np.where(places, number, other[box]))
@@ -301,10 +304,10 @@ def _thickness(rng: np.random.Generator, cells: list[_Cell], layout: _Layout, sp
     shape, owner = layout.owner.shape, layout.owner
     inside = owner > 0
     height = np.array([0.0, *(cell.height for cell in cells)])[owner]
-    radius = np.array([1.0, *(cell.radius.mean() for cell in cells)])[owner]
+    deepest = np.array([1.0, *(cell.radius.mean() * cell.firmness for cell in cells)])[owner]
     rounded = np.array([False, *(cell.rounded for cell in cells)])[owner]
     depth = np.where(inside, np.maximum(layout.depth, 0), 0)
-    relative = np.minimum(depth / radius, 1)
+    relative = np.minimum(depth / deepest, 1)
 
     lamella = 0.6 * (1 - np.exp(-depth / 0.5))
     spread = lamella + height * _step(relative / 0.9)
@@ -335,10 +338,10 @@ def _thickness(rng: np.random.Generator, cells: list[_Cell], layout: _Layout, sp
             nucleoli[box] += own * rng.uniform(0.8, 1.6) * np.exp(-from_it / (2 * rng.uniform(0.6, 1.1) ** 2))
 
     # Mitochondria and other granules fill the thick part of the cytoplasm; vesicles are fewer and stand out.
-    granules = _smooth_noise(rng, shape, 0.4 / spacing_um) - _smooth_noise(rng, shape, 0.4 / spacing_um)
+    granules = _smooth_noise(rng, shape, 0.4 / spacing_um)
     cytoplasm = inside * (1 - 0.8 * nucleus) * np.minimum(thickness / 3, 1)
     vesicles = _specks(rng, shape, spacing_um, per_mm2=25_000, sigma_um=0.5) * np.where(rng.random(shape) < 0.7, 1, -1)
-    thickness += cytoplasm * (0.35 * granules + 1.5 * vesicles)
+    thickness += cytoplasm * (0.5 * granules + 1.5 * vesicles)
     return np.asarray(thickness + 0.7 * nucleus + nucleoli)
 
 

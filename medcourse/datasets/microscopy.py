@@ -18,8 +18,8 @@ def phase_contrast(
     phase: NDArray[np.floating],
     *,
     spacing_um: float,
-    halo_um: float = 2.0,
-    plate_transmission: float = 0.5,
+    halo_um: float = 3.0,
+    plate_transmission: float = 0.4,
     background: float = 0.4,
 ) -> NDArray[np.float64]:
     """Image a phase object with Zernike's positive phase contrast: dense is dark, and a bright halo surrounds it.
@@ -67,22 +67,22 @@ def phase_contrast(
     >>> bool(image[32, 26] < 0.4 < image[32, 22])  # dark inside, halo outside
     True
     """
-    squared = _squared_frequency(phase.shape, spacing_um)
-    light = np.exp(1j * phase)
-    spectrum = fft.fft2(light)
-    direct = fft.ifft2(spectrum / (1 + (2 * np.pi * halo_um) ** 2 * squared))
-    amplitude = light - direct - 1j * np.sqrt(plate_transmission) * direct
-    brightness = np.abs(amplitude) ** 2 * (background / plate_transmission)
-    return _blur(brightness, squared)
+    fy, fx = _frequencies(phase.shape, spacing_um)
+    ring = 1 / (1 + (2 * np.pi * halo_um) ** 2 * (fy**2 + fx**2))
+    light = np.exp(1j * fft.irfft2(_resolved(phase, spacing_um), s=phase.shape))
+    direct = fft.ifft2(fft.fft2(light) * ring)
+    transmission = np.sqrt(plate_transmission)
+    amplitude = light - direct - 1j * transmission * direct
+    return np.asarray(np.abs(amplitude) ** 2 * (background / plate_transmission))
 
 
 def differential_interference_contrast(
     phase: NDArray[np.floating],
     *,
     spacing_um: float,
-    shear_um: float = 0.5,
+    shear_um: float = 0.6,
     shear_deg: float = 45.0,
-    bias_deg: float = 60.0,
+    bias_deg: float = 45.0,
     background: float = 0.5,
 ) -> NDArray[np.float64]:
     """Image a phase object with Nomarski's differential interference contrast (DIC): cells as a relief lit from a side.
@@ -125,14 +125,13 @@ def differential_interference_contrast(
     >>> bool(image[32, 16] > 0.5 > image[32, 48])
     True
     """
-    along_y, along_x = np.sin(np.deg2rad(shear_deg)), np.cos(np.deg2rad(shear_deg))
-    fy, fx = _frequency(phase.shape, spacing_um)
+    down, right = np.sin(np.deg2rad(shear_deg)), np.cos(np.deg2rad(shear_deg))
+    fy, fx = _frequencies(phase.shape, spacing_um)
     # Two copies half a shear to either side, subtracted: exact for any shear, also below a pixel.
-    shift = 2j * np.sin(np.pi * shear_um * (along_y * fy + along_x * fx))
-    difference = fft.irfft2(fft.rfft2(phase) * shift[:, : phase.shape[1] // 2 + 1], s=phase.shape)
+    shift = 2j * np.sin(np.pi * shear_um * (down * fy + right * fx))[:, : phase.shape[1] // 2 + 1]
+    difference = fft.irfft2(_resolved(phase, spacing_um) * shift, s=phase.shape)
     bias = np.deg2rad(bias_deg)
-    brightness = background * (1 - np.cos(bias + difference)) / (1 - np.cos(bias))
-    return _blur(brightness, _squared_frequency(phase.shape, spacing_um))
+    return np.asarray(background * (1 - np.cos(bias + difference)) / (1 - np.cos(bias)))
 
 
 def camera(
@@ -165,17 +164,14 @@ def camera(
     return np.asarray(np.clip(brightness, 0, 1))
 
 
-def _frequency(shape: tuple[int, ...], spacing_um: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return spatial frequencies in cycles per micrometre, (H, 1) down and (1, W) across."""
+def _frequencies(shape: tuple[int, ...], spacing_um: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return spatial frequencies in cycles per micrometre, (H, 1) down and (1, W) to the right."""
     return fft.fftfreq(shape[0], spacing_um)[:, None], fft.fftfreq(shape[1], spacing_um)[None, :]
 
 
-def _squared_frequency(shape: tuple[int, ...], spacing_um: float) -> NDArray[np.float64]:
-    fy, fx = _frequency(shape, spacing_um)
-    return np.asarray(fy**2 + fx**2)
-
-
-def _blur(brightness: NDArray[np.floating], squared_frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lose what the objective does not resolve."""
-    transfer = np.exp(-2 * (np.pi * RESOLUTION_UM) ** 2 * squared_frequency[:, : brightness.shape[1] // 2 + 1])
-    return np.asarray(fft.irfft2(fft.rfft2(brightness) * transfer, s=brightness.shape))
+def _resolved(phase: NDArray[np.floating], spacing_um: float) -> NDArray[np.complex128]:
+    """Return the (H, W // 2 + 1) spectrum of what objective and pixels resolve of a phase."""
+    fy, fx = _frequencies(phase.shape, spacing_um)
+    variance = RESOLUTION_UM**2 + (0.4 * spacing_um) ** 2  # a pixel is about as wide as a Gaussian of 0.4 of it
+    transfer = np.exp(-2 * np.pi**2 * variance * (fy**2 + fx**2))
+    return np.asarray(fft.rfft2(phase) * transfer[:, : phase.shape[1] // 2 + 1])
