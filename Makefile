@@ -1,0 +1,46 @@
+# `make lab` to learn, `make test` to know that all of it works. Each sets up what it needs, in .venv.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help lab test check chromium
+
+PYTHON ?= python3
+ENTER := . .venv/bin/activate &&
+INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt
+
+help:
+	@echo "make lab     open JupyterLab on the lessons and labs   (PORT=8899 WORKSPACE=folder; CHECK=1 starts, asks, stops)"
+	@echo "make check   style, types, layers, and whether assignments/ is as built"
+	@echo "make test    check, then everything that can be run"
+
+lab: .venv/lab.stamp
+	$(ENTER) medcourse lab $(if $(CHECK),--check) $(if $(PORT),--port "$(PORT)") $(if $(WORKSPACE),"$(WORKSPACE)")
+
+check: .venv/test.stamp
+	$(ENTER) ruff check
+	$(ENTER) ruff format --check
+	$(ENTER) mypy
+	$(ENTER) lint-imports
+	$(ENTER) medcourse build --check
+
+test: check chromium
+	$(ENTER) medcourse lab --check
+	$(ENTER) pytest
+
+.venv/lab.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e .
+	touch $@
+
+.venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[test,itk]"
+	touch $@ .venv/lab.stamp
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "expected Python 3.11 or newer, got %d.%d: name one, as in make PYTHON=python3.12" % v or 0)'
+	@# Where Debian's python3-venv is missing, half an environment is left behind: none is better.
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+# The tests open the notebooks in a browser.
+chromium:
+	@command -v chromium >/dev/null || { \
+		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; \
+	} || { echo "expected chromium on PATH, found none: install it (Debian: sudo apt-get install chromium)" >&2; exit 1; }

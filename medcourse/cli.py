@@ -1,0 +1,134 @@
+"""The command line: parse, call, print. What a subcommand needs is imported where it runs, so that help is instant."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from medcourse import __version__
+from medcourse.errors import CourseError
+
+OK, PROBLEM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for a problem found, 2 for bad input, 130 when interrupted."""
+    try:
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except CourseError as error:
+        print(f"medcourse: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("medcourse: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+class _Parser(argparse.ArgumentParser):
+    """Report misuse as any other bad input: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CourseError(f"{message} (see `{self.prog} --help`)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="medcourse", description="Deep Learning in Medical Imaging, a course that you can run.")
+    parser.add_argument("--version", action="version", version=f"medcourse {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the lessons and labs")
+    lab.add_argument(
+        "workspace", nargs="?", type=Path, help="your folder (default: MEDCOURSE_WORKSPACE or ./workspace)"
+    )
+    lab.add_argument("--port", type=int, help="port to listen on (default: the next free one)")
+    lab.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    lab.add_argument("--check", action="store_true", help="start, ask for every notebook, stop")
+    lab.set_defaults(command=_lab)
+
+    build = commands.add_parser("build", help="make assignments/ from solutions/")
+    build.add_argument("slugs", nargs="*", metavar="SLUG", help="units to build (default: all)")
+    build.add_argument("--check", action="store_true", help="write nothing, fail if anything is stale")
+    build.set_defaults(command=_build)
+
+    effects = commands.add_parser("effects", help="measure the papers' claims again (needs solutions/)")
+    effects.add_argument("lab", nargs="?", metavar="LAB", help="one unit (default: all)")
+    effects.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="real data in their own layout, not simulated ones"
+    )
+    effects.add_argument("--seeds", type=int, metavar="N", help="repetitions (default: 5)")
+    effects.add_argument("--json", action="store_true", help="print one JSON object")
+    effects.set_defaults(command=_effects)
+
+    doctor = commands.add_parser("doctor", help="look at what this machine offers the course")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from medcourse import server, workspace  # noqa: PLC0415
+
+    filled = workspace.fill(options.workspace or workspace.default_workspace())
+    print(filled)
+    if options.check:
+        for line in server.check_lab(filled.folder, filled.notebooks):
+            print(line)
+    else:
+        server.open_lab(filled.folder, port=options.port, browser=not options.no_browser)
+    return OK
+
+
+def _build(options: argparse.Namespace) -> int:
+    from medcourse.grading import release  # noqa: PLC0415
+    from medcourse.paths import course_root  # noqa: PLC0415
+
+    if options.check and options.slugs:
+        raise CourseError(f"--check looks at all units, got {' '.join(options.slugs)}: leave the names out")
+    if options.check:
+        release.check(course_root())
+        print("assignments/ is as built from solutions/")
+        return OK
+    changed = release.build(course_root(), options.slugs or None)
+    print("\n".join(f"built {path}" for path in changed) or "nothing changed")
+    return OK
+
+
+def _effects(options: argparse.Namespace) -> int:
+    from medcourse import effects  # noqa: PLC0415
+    from medcourse.paths import course_root  # noqa: PLC0415
+
+    root = course_root()
+    labs = [options.lab] if options.lab else sorted(each.stem for each in (root / "solutions").glob("[0-9]*.py"))
+    rows = [
+        row for lab in labs for row in effects.run(lab, data=options.data, n_seeds=options.seeds or effects.N_SEEDS)
+    ]
+    effects.save(rows, root / "bench" / "results" / "effects.json")
+    if options.json:
+        _print_json({"rows": [asdict(row) for row in rows]})
+    else:
+        print(effects.report(rows).to_string(index=False))
+    return OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from medcourse import doctor, workspace  # noqa: PLC0415
+
+    findings = doctor.examine(workspace.default_workspace())
+    sound = all(each.state != "problem" for each in findings)
+    if options.json:
+        _print_json({"ok": sound, "findings": [asdict(each) for each in findings]})
+    else:
+        print(*findings, sep="\n")
+    return OK if sound else PROBLEM
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
