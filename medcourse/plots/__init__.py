@@ -1,1 +1,16 @@
-"""."""
+"""Pictures for lessons and labs: images, curves, kernels, volumes, demos, each described in words."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "curves": ["plot_curve", "plot_intervals"],
+        "demos": ["demo"],
+        "figures": ["Live", "describe", "panels"],
+        "images": ["overlay", "show_image", "show_images", "show_map"],
+        "kernels": ["show_kernels"],
+        "style": ["use_style"],
+        "volumes": ["show_slices", "view_volume"],
+    },
+)

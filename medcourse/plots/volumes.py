@@ -1,0 +1,370 @@
+"""Volumes: slices on a page, and viewers to turn and scroll.
+
+Axes are (Z, Y, X) and spacing is (z, y, x) in millimetres, as in a stack of DICOM slices: z runs from the feet to the
+head, y from the front to the back, x from the patient's right to the left. A slice then looks on screen as a
+radiologist expects it, and the affine that goes into NIfTI, whose x and y run the other way, is diag(-x, -y, z).
+
+Three viewers, because none serves everywhere:
+
+niivue
+    Runs offline in JupyterLab and on JupyterHub, with no request to any other host.
+slider
+    ipywidgets and our own drawing: wherever there are widgets.
+itkwidgets
+    ITK's own renderer, `pip install "medcourse[itk]"`. It loads itself from the internet into the browser, and holds
+    back every later cell of the notebook until it has. So it is used only when asked for, and watched: see `_watch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from medcourse.errors import CourseError
+from medcourse.plots.demos import play
+from medcourse.plots.figures import Live, describe, panels
+from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, overlay, show_image
+from medcourse.plots.style import PALETTE
+
+BACKENDS = ("auto", "niivue", "slider", "static", "itkwidgets")
+PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
+Spacing = tuple[float, float, float]
+
+_WATCHDOG_S = 6.0  # itkwidgets needs about 3 s where it reaches the internet
+
+
+def show_slices(
+    volume: Any,
+    labels: Any = None,
+    *,
+    spacing_mm: Spacing = (1.0, 1.0, 1.0),
+    n: int = 6,
+    plane: str = "axial",
+    limits: Limits | None = None,
+    panel_inches: float = 1.8,
+    alt: str | None = None,
+) -> Figure:
+    """Show slices of a volume, evenly spaced, side by side and in their true proportions.
+
+    Parameters
+    ----------
+    volume : array or tensor, shape (Z, Y, X)
+    labels : array or tensor of whole numbers, shape (Z, Y, X), optional
+        Objects to outline; 0 is background.
+    spacing_mm : (float, float, float)
+        Size of a voxel along (z, y, x) in millimetres.
+    n : int
+        Number of slices, at most all of them.
+    plane : {"axial", "coronal", "sagittal"}
+        Slices across z, y or x.
+    limits : (float, float), optional
+        Values shown black and white; the range of the whole volume if not given.
+    panel_inches : float
+        Width of a slice.
+    alt : str, optional
+
+    Returns
+    -------
+    Figure
+        Each slice says where it lies, in millimetres from the first.
+
+    Raises
+    ------
+    CourseError
+        The volume is not (Z, Y, X), labels do not match it, a spacing is not positive, or the plane is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> show_slices(np.zeros((8, 4, 4)), spacing_mm=(2, 1, 1), n=2).get_label()
+    '2 axial slices, 0 to 14 mm, of a volume of 8 by 4 by 4 voxels (z, y, x).'
+    """
+    scene = _scene(volume, labels, spacing_mm, limits, plane)
+    if n < 1:
+        raise CourseError(f"n must be at least 1 slice, got {n}")
+    places = np.unique(np.linspace(0, scene.depth - 1, min(n, scene.depth)).round().astype(int))
+    columns = min(len(places), 6)
+    figure, axes = scene.panels(-(-len(places) // columns), columns, panel_inches)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, place in zip(axes.flat, places, strict=False):
+        scene.draw(ax, place, scale_bar=place == places[0])
+    size = " by ".join(map(str, scene.voxels.shape))
+    objects = "" if scene.marks is None else f", {scene.marks.max()} objects outlined"
+    where = f"{places[0] * scene.step_mm:g} to {places[-1] * scene.step_mm:g} mm"
+    return describe(
+        figure, alt or f"{len(places)} {plane} slices, {where}, of a volume of {size} voxels (z, y, x){objects}."
+    )
+
+
+def view_volume(
+    volume: Any,
+    labels: Any = None,
+    *,
+    spacing_mm: Spacing = (1.0, 1.0, 1.0),
+    limits: Limits | None = None,
+    plane: str | None = None,
+    backend: str = "auto",
+    alt: str | None = None,
+) -> Live:
+    """Look through a volume: a viewer for readers with a kernel, slices for readers without.
+
+    Parameters
+    ----------
+    volume : array or tensor, shape (Z, Y, X)
+    labels : array or tensor of whole numbers, shape (Z, Y, X), optional
+        Objects to lay over it in colours; 0 is background.
+    spacing_mm : (float, float, float)
+        Size of a voxel along (z, y, x) in millimetres.
+    limits : (float, float), optional
+        Values shown black and white, such as a Hounsfield window; the range of the volume if not given.
+    plane : {"axial", "coronal", "sagittal"}, optional
+        Show this plane only, which is faster; niivue else shows all three and the volume itself, the others the
+        axial one.
+    backend : {"auto", "niivue", "slider", "static", "itkwidgets"}
+        "auto" is niivue where it is installed, else the slider. "static" shows slices and no widget. "itkwidgets"
+        needs a browser that reaches the internet, and gives way to "auto", saying so, where there is none.
+    alt : str, optional
+        Description of the slices.
+
+    Returns
+    -------
+    Live
+        Leave it as the last line of a cell. `.still` is the Figure of slices.
+
+    Raises
+    ------
+    CourseError
+        The backend is unknown or not installed, or what `show_slices` raises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> view_volume(np.zeros((8, 4, 4)), backend="slider").widget.children[0].max
+    7
+    """
+    if backend not in BACKENDS:
+        raise CourseError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    still = show_slices(volume, labels, spacing_mm=spacing_mm, plane=plane or "axial", limits=limits, alt=alt)
+    if backend == "static":
+        return Live(None, still)
+    scene = _scene(volume, labels, spacing_mm, limits, plane)
+    return Live(_itkwidgets(scene) if backend == "itkwidgets" else _widget(scene, backend), still)
+
+
+def to_nifti(voxels: np.ndarray, spacing_mm: Spacing) -> Any:
+    """Return a volume (Z, Y, X) as a nibabel image (X, Y, Z) whose affine leads to RAS+ millimetres.
+
+    The first voxel is the origin. Whole numbers that fit are kept as int16, everything else becomes float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_nifti(np.zeros((8, 4, 2), dtype="uint8"), (3, 1, 0.5)).affine.diagonal().tolist()
+    [-0.5, -1.0, 3.0, 1.0]
+    """
+    import nibabel  # noqa: PLC0415  (only niivue needs it)
+
+    whole = voxels.dtype.kind in "bui" and voxels.min() >= -(2**15) and voxels.max() < 2**15
+    z, y, x = spacing_mm
+    make: Any = nibabel.Nifti1Image  # untyped
+    image = make(voxels.T.astype(np.int16 if whole else np.float32), np.diag([-x, -y, z, 1.0]))
+    image.header.set_xyzt_units("mm")
+    return image
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What is looked at: checked once, drawn by every viewer."""
+
+    voxels: np.ndarray  # (Z, Y, X)
+    marks: np.ndarray | None  # (Z, Y, X), 0 ... n
+    spacing_mm: Spacing
+    limits: Limits
+    plane: str | None  # None: all of them, where the viewer can
+
+    @property
+    def axis(self) -> int:
+        return PLANES[self.plane or "axial"]
+
+    @property
+    def depth(self) -> int:
+        return int(self.voxels.shape[self.axis])
+
+    @property
+    def step_mm(self) -> float:
+        """Distance between slices."""
+        return self.spacing_mm[self.axis]
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Height and width of a pixel in a slice."""
+        height, width = (step for axis, step in enumerate(self.spacing_mm) if axis != self.axis)
+        return height, width
+
+    def panels(self, rows: int, columns: int, width_inches: float) -> tuple[Figure, np.ndarray]:
+        """Make panels with the proportions of a slice, and room for its title."""
+        height, width = (size for axis, size in enumerate(self.voxels.shape) if axis != self.axis)
+        proportion = height * self.pixel_mm[0] / (width * self.pixel_mm[1])
+        return panels(rows, columns, width_inches=width_inches, height_inches=width_inches * proportion + 0.25)
+
+    def draw(self, ax: Axes, place: int, *, scale_bar: bool = True) -> Figure:
+        """Draw one slice."""
+        image = self.voxels.take(place, self.axis)
+        title = f"{'zyx'[self.axis]} = {place * self.step_mm:g} mm"
+        if self.marks is None:
+            figure = show_image(image, title, limits=self.limits, ax=ax)
+        else:
+            figure = overlay(image, self.marks.take(place, self.axis), title, limits=self.limits, ax=ax)
+        ax.set_aspect(self.pixel_mm[0] / self.pixel_mm[1])
+        if self.axis != PLANES["axial"]:
+            ax.invert_yaxis()  # z grows towards the head, which is up
+        if scale_bar:
+            draw_scale_bar(ax, self.pixel_mm[1], "mm")
+        return figure
+
+
+def _scene(volume: Any, labels: Any, spacing_mm: Spacing, limits: Limits | None, plane: str | None) -> _Scene:
+    voxels = as_array(volume)
+    if voxels.ndim != 3 or not voxels.size:
+        raise CourseError(f"volume must have shape (Z, Y, X), got {voxels.shape}: index or squeeze it")
+    if voxels.dtype.kind not in "buif":
+        raise CourseError(f"volume must hold real numbers, got {voxels.dtype}")
+    if np.shape(spacing_mm) != (3,) or not all(0 < step < np.inf for step in spacing_mm):
+        raise CourseError(f"spacing_mm must be three positive numbers (z, y, x), got {spacing_mm}")
+    if plane is not None and plane not in PLANES:
+        raise CourseError(f"plane must be one of {', '.join(PLANES)}, got {plane!r}")
+    if limits is None:
+        low, high = float(np.nanmin(voxels)), float(np.nanmax(voxels))
+        limits = low, high if high > low else low + 1  # a volume of one value has no range
+    marks = None if labels is None else as_labels(labels, voxels.shape)
+    return _Scene(voxels, marks, spacing_mm, limits, plane)
+
+
+def _widget(scene: _Scene, backend: str) -> Any:
+    if backend == "niivue":
+        _require("niivue", "ipyniivue", command="pip install ipyniivue")
+    niivue = backend == "niivue" or (backend == "auto" and find_spec("ipyniivue"))
+    return _niivue(scene) if niivue else _slider(scene)
+
+
+def _require(backend: str, *packages: str, command: str) -> None:
+    if missing := [package for package in packages if not find_spec(package)]:
+        raise CourseError(
+            f"backend {backend!r} needs {' and '.join(missing)}, not installed here: run `{command}` "
+            'or use backend="auto"'
+        )
+
+
+def _slider(scene: _Scene) -> Any:
+    def draw(slice: int) -> Figure:  # noqa: A002  (the word that the reader sees beside the slider)
+        return scene.draw(scene.panels(1, 1, 4.0)[1][0, 0], slice)
+
+    return play(draw, slice=(0, scene.depth - 1, scene.depth // 2))
+
+
+def _niivue(scene: _Scene) -> Any:
+    import ipywidgets  # noqa: PLC0415
+    from ipyniivue import NiiVue, SliceType, Volume  # noqa: PLC0415  (half a second)
+
+    viewer = NiiVue(
+        height=400,
+        slice_type=SliceType[scene.plane.upper() if scene.plane else "MULTIPLANAR"],
+        # The patient's right on the left of the screen, as in the slices that we draw ourselves.
+        is_radiological_convention=True,
+        is_nearest_interpolation=True,
+    )
+    low, high = scene.limits
+    layers = [
+        Volume(
+            name="volume.nii",
+            data=to_nifti(scene.voxels, scene.spacing_mm).to_bytes(),
+            colormap="gray",
+            cal_min=low,
+            cal_max=high,
+            colorbar_visible=False,
+        )
+    ]
+    if scene.marks is not None:
+        layer = Volume(name="labels.nii", data=to_nifti(scene.marks, scene.spacing_mm).to_bytes(), opacity=0.5)
+        layer.set_colormap_label(_label_colours(scene.marks.max()))
+        layers.append(layer)
+    viewer.load_volumes(layers)
+    # A box of ipywidgets' own shows itself in the same way whatever it holds.
+    return ipywidgets.VBox([viewer])
+
+
+def _label_colours(n: int) -> dict[str, Any]:
+    """Return niivue's table of colours for labels 0 (clear) to n."""
+    colours = [(0, 0, 0), *(tuple(round(255 * part) for part in to_rgb(PALETTE[i % len(PALETTE)])) for i in range(n))]
+    red, green, blue = (list(channel) for channel in zip(*colours, strict=True))
+    return {"R": red, "G": green, "B": blue, "A": [0] + [255] * n, "I": list(range(n + 1)), "labels": [""] * (n + 1)}
+
+
+def _itkwidgets(scene: _Scene) -> Any:
+    """Open ITK's viewer in this cell, and return a box that stays empty unless `_watch` has to fill it."""
+    import ipywidgets  # noqa: PLC0415
+
+    packages = ("itkwidgets", "imjoy_jupyterlab_extension", "imjoy_elfinder")  # it fails to import without its friends
+    _require("itkwidgets", *packages, command='pip install "medcourse[itk]"')
+
+    def instead(reason: str) -> list[Any]:
+        said = ipywidgets.HTML(f"itkwidgets {reason}: this is another viewer.")
+        return [said, _widget(scene, "auto")]
+
+    if not _has_browser():
+        return ipywidgets.VBox(instead("needs a browser"))
+    # Not before now: the import alone replaces how the kernel takes in cells.
+    import itkwidgets  # noqa: PLC0415
+    import ngff_zarr  # noqa: PLC0415
+
+    scale = dict(zip("zyx", scene.spacing_mm, strict=True))
+    layers = {"image": ngff_zarr.to_ngff_image(scene.voxels, dims=("z", "y", "x"), scale=scale)}
+    if scene.marks is not None:
+        layers["label_image"] = ngff_zarr.to_ngff_image(
+            scene.marks.astype(np.uint16), dims=("z", "y", "x"), scale=scale
+        )
+    mode = {"view_mode": f"{'ZYX'[scene.axis]}Plane"} if scene.plane else {}
+    viewer = itkwidgets.view(**layers, vmin=scene.limits[0], vmax=scene.limits[1], **mode)
+    box = ipywidgets.VBox([])
+    task = asyncio.get_running_loop().create_task(_watch(viewer, box, instead))
+    _tasks.add(task)  # the loop keeps weak references only
+    task.add_done_callback(_tasks.discard)
+    return box
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+async def _watch(viewer: Any, box: Any, instead: Callable[[str], list[Any]]) -> None:
+    """Let the notebook go on if itkwidgets has not come up after `_WATCHDOG_S`.
+
+    Its CellWatcher holds back every later cell until the browser has loaded the viewer from a CDN, for ever where that
+    cannot be reached, and it has no time limit nor a public way to stop it. So its own record of the viewer is set to
+    ready, as the viewer would have done. This is a private interface: `medcourse[itk]` pins the version.
+    """
+    await asyncio.sleep(_WATCHDOG_S)
+    if not viewer.has_viewer:
+        from itkwidgets.viewer import _cell_watcher  # noqa: PLC0415
+
+        _cell_watcher.update_viewer_status(viewer.name, True)
+        box.children = instead("could not load its viewer from the internet")
+
+
+def _has_browser() -> bool:
+    """Tell whether the cell that runs was sent by JupyterLab or Notebook, which leave the user's name empty.
+
+    nbclient, nbconvert and our grader sign with the name of the operating system's user.
+    """
+    from IPython import get_ipython  # noqa: PLC0415
+
+    shell = get_ipython()
+    return shell is not None and shell.parent_header.get("header", {}).get("username") == ""
