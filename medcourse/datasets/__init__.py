@@ -6,7 +6,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "catalogue": ["CATALOGUE", "Download"],
         "cells": ["make_cells", "separate_cells"],
+        "download": ["data_folder", "fetch", "fetch_cell_tracking"],
         "folders": ["read_cells"],
     },
 )

@@ -282,10 +282,11 @@ def _lay_out(rng: np.random.Generator, cells: list[_Cell], shape: tuple[int, int
         best[box] = np.where(wins, depth, best[box])
         owner[box] = np.where(wins, number, owner[box])
     solitary = np.array([False, *(cell.solitary for cell in cells)])
+    firmness = np.array([1.0, *(cell.firmness for cell in cells)])
     apart = solitary[owner] | solitary[other]
-    cleft = (best - second) / 2
-    gap_um = max(2.5, 3 * spacing_um)
-    depth = np.where(apart, np.minimum(best, cleft - gap_um / 2), best)
+    cleft = (best - second) / (firmness[owner] + firmness[other])
+    gap_um = max(2.5, 3 * spacing_um)  # so that the gap can be seen at any magnification
+    depth = np.where(apart, np.minimum(best, (cleft - gap_um / 2) * firmness[owner]), best)
     return _Layout(owner=np.where(depth > 0, owner, 0), depth=depth, cleft=np.where(apart, np.inf, cleft))
 
 

@@ -253,7 +253,7 @@ def _is_inverted(folder: Path, masks: list[NDArray[np.int64]]) -> bool:
 
 
 def _pieces(cells: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Number the pieces of a binary mask, without the crumbs that drawing tools leave beside an outline."""
+    """Give the pieces of a mask numbers from 1, and drop the crumbs that drawing tools leave beside an outline."""
     from scipy import ndimage as ndi  # noqa: PLC0415
 
     pieces, _ = ndi.label(cells, np.ones((3, 3)))
