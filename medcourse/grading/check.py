@@ -1,0 +1,105 @@
+"""Grade one notebook: a person's own work, on their own machine."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medcourse.errors import CourseError
+from medcourse.grading import cells
+from medcourse.grading.notebooks import lab_notebook, read_notebook
+from medcourse.grading.plain import CELL_SECONDS, Exercise, run_notebook
+from medcourse.grading.release import check_slug, lab_path, release_path
+from medcourse.grading.splice import splice
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What `check` found.
+
+    Attributes
+    ----------
+    lab
+        The lab's slug.
+    exercises
+        One verdict for each test cell; written questions are graded by people and are not among them.
+    hidden
+        Whether the hidden tests were run too, or only what the student can read.
+    notes
+        What a person should know besides: cells that were mended, cells that failed.
+    """
+
+    lab: str
+    exercises: list[Exercise]
+    hidden: bool
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        """Points earned."""
+        return sum(exercise.score for exercise in self.exercises)
+
+    @property
+    def max(self) -> float:
+        """Points that there are."""
+        return sum(exercise.points for exercise in self.exercises)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the shape that `medcourse check --json` promises."""
+        shown = [{"id": e.id, "points": e.points, "score": e.score, "message": e.message} for e in self.exercises]
+        return {"lab": self.lab, "score": self.score, "max": self.max, "exercises": shown}
+
+
+def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SECONDS) -> CheckResult:
+    """Grade a notebook of a lab in a plain process.
+
+    Parameters
+    ----------
+    lab
+        The lab's slug.
+    notebook
+        What to grade.
+    root
+        The course's folder. With `solutions/` in it the hidden tests are run, else what the student can read.
+    cell_seconds
+        How long one cell may take.
+
+    Raises
+    ------
+    CourseError
+        Unknown lab; no notebook there, or something that is none; a course that is not built or does not run.
+    """
+    check_slug(root, lab)
+    released = release_path(root, lab)
+    if not released.is_file():
+        raise CourseError(f"expected {released}, found none: run `medcourse build`")
+    clean, notes = splice(read_notebook(released), read_notebook(notebook))
+    hidden = lab_path(root, lab).is_file()
+    if hidden:
+        put_in_hidden_tests(clean, lab_notebook(lab_path(root, lab)))
+    run = run_notebook(clean, folder=notebook.resolve().parent, cell_seconds=cell_seconds)
+    if cells.SETUP in run.failed:
+        raise CourseError(f"the setup cell of {lab} fails here: {run.failed[cells.SETUP]}: run `medcourse doctor`")
+    notes += [
+        f"The cell `{name}` failed: {message}." for name, message in run.failed.items() if message != "not answered yet"
+    ]
+    return CheckResult(lab, run.exercises, hidden, notes)
+
+
+def put_in_hidden_tests(clean: Any, source: Any) -> None:
+    """Replace the locked cells of a clean notebook by the instructor's, hidden tests included, by grade_id.
+
+    Raises
+    ------
+    CourseError
+        The two do not belong together.
+    """
+    trusted = {cells.grade_id(cell): cell for cell in source.cells if cells.metadata(cell)}
+    in_clean = {cells.grade_id(cell): cell for cell in clean.cells if cells.metadata(cell)}
+    same_points = {name: cells.points(cell) for name, cell in trusted.items()} == {
+        name: cells.points(cell) for name, cell in in_clean.items()
+    }
+    if not same_points:
+        raise CourseError("assignments/ is not what solutions/ would build: run `medcourse build`")
+    for name, cell in in_clean.items():
+        if cells.metadata(cell).get("locked"):
+            cell.source = trusted[name].source

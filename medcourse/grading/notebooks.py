@@ -1,0 +1,138 @@
+"""Notebooks made from text, with the same bytes each time, and notebooks read from files that may be anything."""
+
+import hashlib
+import json
+import re
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat.validator import normalize
+
+from medcourse.errors import CourseError
+from medcourse.grading import cells
+
+_KERNEL = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def lesson_notebook(path: Path) -> Any:
+    """Make the notebook of a lesson or a lab from its text.
+
+    Parameters
+    ----------
+    path
+        A py:percent file, such as `course/10_unet.py`.
+
+    Returns
+    -------
+    NotebookNode
+        Without outputs; its cell ids follow from grade_ids, else from the cells' text, so that the same text makes the
+        same notebook, and a change in one cell changes one cell.
+
+    Raises
+    ------
+    CourseError
+        There is no such file, or a cell's header cannot be read.
+    """
+    if not path.is_file():
+        raise CourseError(f"expected a py:percent file, found none at {path}")
+    notebook = jupytext.read(path, fmt="py:percent")
+    for cell in notebook.cells:
+        if "incorrectly_encoded_metadata" in cell.metadata:
+            raise CourseError(
+                f"{path.name}: expected a cell header as nbgrader={{...}} in JSON, "
+                f"got `# %% {cell.metadata['incorrectly_encoded_metadata']}`"
+            )
+        cell.metadata.pop("lines_to_next_cell", None)  # a note of jupytext's to itself
+    notebook.metadata = node(**_KERNEL)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    _name_cells(notebook)
+    return notebook
+
+
+def lab_notebook(path: Path) -> Any:
+    """Make nbgrader's source notebook of a lab: as `lesson_notebook`, and each exercise's heading states its points."""
+    notebook = lesson_notebook(path)
+    _state_points(notebook)
+    return notebook
+
+
+def node(**fields: Any) -> Any:
+    """Return a part of a notebook, a cell or an output, as nbformat has it: items are attributes too."""
+    return nbformat.from_dict(fields)  # type: ignore[no-untyped-call]
+
+
+def to_text(notebook: Any) -> str:
+    """Return the notebook as it is written to a file."""
+    return str(nbformat.writes(notebook)) + "\n"  # type: ignore[no-untyped-call]
+
+
+def read_notebook(path: Path) -> Any:
+    """Read a notebook that somebody handed in.
+
+    Raises
+    ------
+    CourseError
+        There is no such file, it is no notebook, or a notebook of another language.
+    """
+    if path.is_dir():
+        raise CourseError(f"expected a notebook, got the folder {path}")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CourseError(f"expected a notebook, found no file at {path}") from None
+    except OSError as error:
+        raise CourseError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CourseError(f"expected a notebook, got a file that is not JSON: {path}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+        raise CourseError(f"expected a notebook, got JSON that is none: {path}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # cell ids that are missing or doubled are made good; nobody need know
+            notebook = nbformat.convert(nbformat.reader.reads(json.dumps(raw)), 4)  # type: ignore[no-untyped-call]
+            _, notebook = normalize(notebook)
+            nbformat.validate(notebook)
+    except Exception as error:  # nbformat raises whatever its many readers meet
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CourseError(f"expected a notebook, got one that does not hold together: {path}: {reason}") from None
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise CourseError(f"expected a notebook in Python, got one in {language}: {path}")
+    return notebook
+
+
+def _name_cells(notebook: Any) -> None:
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
+        name = (
+            cells.grade_id(cell)
+            or "cell-" + hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        )
+        seen[name] += 1
+        cell.id = name[:64] if seen[name] == 1 else f"{name[:56]}-{seen[name]}"
+
+
+def _state_points(notebook: Any) -> None:
+    """Append to each `## ` heading the points of the graded cells between it and the next one."""
+    heading = None  # the cell that holds the latest heading
+    worth = 0.0
+    for cell in [*notebook.cells, None]:
+        is_heading = cell is not None and cell.cell_type == "markdown" and _HEADING.search(cell.source)
+        if is_heading or cell is None:
+            if heading is not None and worth:
+                unit = "point" if worth == 1 else "points"
+                last = list(_HEADING.finditer(heading.source))[-1].end()
+                heading.source = f"{heading.source[:last]} ({worth:g} {unit}){heading.source[last:]}"
+            heading, worth = cell, 0.0
+        if cell is not None:
+            worth += cells.points(cell)
+
+
+_HEADING = re.compile(r"^## .*\S", re.MULTILINE)

@@ -1,0 +1,56 @@
+"""nbgrader's settings for this course: copy or keep this file in the folder where you run `nbgrader`.
+
+An instructor's term: `medcourse build`, then `nbgrader generate_assignment`, `release_assignment`, `collect`,
+`autograde`, `generate_feedback`, `release_feedback`, `export`, each with the name of a lab. A student's: `nbgrader
+fetch_assignment`, `submit`, `fetch_feedback`, or the same in JupyterLab's menu.
+
+What differs between installations is read from the environment:
+
+MEDCOURSE_EXCHANGE      folder that instructor and students share (default: nbgrader's own)
+MEDCOURSE_GRADEBOOK     SQLAlchemy address of the gradebook (default: gradebook.db in this folder)
+MEDCOURSE_CELL_SECONDS  how long one cell of a submission may take (default: 60)
+MEDCOURSE_SECRET_SEED   the class's seed for the inputs of hidden tests, read by `medcourse.testing` (default: 0)
+"""
+
+import os
+from pathlib import Path
+
+c = get_config()  # noqa: F821  (nbgrader runs this file and provides it)
+
+c.CourseDirectory.course_id = "medcourse"
+c.CourseDirectory.root = str(Path(__file__).resolve().parent)
+# `medcourse build` fills both from solutions/. nbgrader hands every other file of a source folder to students too, so
+# these folders hold one notebook each and nothing else, and the truth lies elsewhere.
+c.CourseDirectory.source_directory = "build/source"
+c.CourseDirectory.release_directory = "assignments"
+if "MEDCOURSE_GRADEBOOK" in os.environ:
+    c.CourseDirectory.db_url = os.environ["MEDCOURSE_GRADEBOOK"]
+if "MEDCOURSE_EXCHANGE" in os.environ:
+    c.Exchange.root = os.environ["MEDCOURSE_EXCHANGE"]
+
+# Marking schemes stand at the end of written questions; nbgrader by itself wants them in cells of type "task".
+c.ClearMarkScheme.enforce_metadata = False
+
+# Take the answers out of a submission and put them into the released notebook, whatever was done to the rest of it.
+c.Autograde.sanitize_preprocessors = [
+    "medcourse.grading.preprocessors.Splice",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+# As nbgrader has it, but points are for tests that ran to their end, and warnings cost nothing.
+c.Autograde.autograde_preprocessors = [
+    "medcourse.grading.preprocessors.Judge",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+# Experiments train for a minute and are not graded. The tag cannot be used to skip a test: tags come from the release.
+c.Execute.skip_cells_with_tag = "experiment"
+c.Execute.timeout = int(os.environ.get("MEDCOURSE_CELL_SECONDS", "60"))
+
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "medcourse.grading.preprocessors.HideSecrets",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
