@@ -1,6 +1,7 @@
 """The command line: parse, call, print. What a subcommand needs is imported where it runs, so that help is instant."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 
 from medcourse import __version__
 from medcourse.errors import CourseError
+from medcourse.paths import course_root
 
 OK, PROBLEM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--check", action="store_true", help="write nothing, fail if anything is stale")
     build.set_defaults(command=_build)
 
+    check = commands.add_parser("check", help="grade your own work")
+    check.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
+    check.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK", help="default: the one in your workspace")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(command=_check)
+
     effects = commands.add_parser("effects", help="measure the papers' claims again (needs solutions/)")
     effects.add_argument("lab", nargs="?", metavar="LAB", help="one unit (default: all)")
     effects.add_argument(
@@ -62,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     effects.add_argument("--seeds", type=int, metavar="N", help="repetitions (default: 5)")
     effects.add_argument("--json", action="store_true", help="print one JSON object")
     effects.set_defaults(command=_effects)
+
+    data = commands.add_parser("data", help="list or download public data sets")
+    actions = data.add_subparsers(required=True, metavar="list|get", title="actions")
+    data_list = actions.add_parser("list", help="what can be downloaded, its size and licence")
+    data_list.add_argument("--json", action="store_true", help="print one JSON object")
+    data_list.set_defaults(command=_data_list)
+    data_get = actions.add_parser("get", help="download one, or say where it is")
+    data_get.add_argument("name", metavar="NAME", help="as `medcourse data list` calls it")
+    data_get.add_argument("--json", action="store_true", help="print one JSON object")
+    data_get.set_defaults(command=_data_get)
 
     doctor = commands.add_parser("doctor", help="look at what this machine offers the course")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
@@ -84,7 +102,6 @@ def _lab(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from medcourse.grading import release  # noqa: PLC0415
-    from medcourse.paths import course_root  # noqa: PLC0415
 
     if options.check and options.slugs:
         raise CourseError(f"--check looks at all units, got {' '.join(options.slugs)}: leave the names out")
@@ -97,20 +114,64 @@ def _build(options: argparse.Namespace) -> int:
     return OK
 
 
+def _check(options: argparse.Namespace) -> int:
+    from medcourse import workspace  # noqa: PLC0415
+    from medcourse.grading.check import check  # noqa: PLC0415
+
+    notebook = options.notebook or workspace.default_workspace() / "labs" / f"{options.lab}.ipynb"
+    result = check(options.lab, notebook, root=course_root())
+    if options.json:
+        _print_json(result.as_json())
+        return OK
+    for exercise in result.exercises:
+        print(f"{exercise.score:g}/{exercise.points:g}  {exercise.id}  {exercise.message}".rstrip())
+    for note in result.notes:
+        print(f"note: {note}")
+    tests = "hidden tests included" if result.hidden else "by the tests that you can read"
+    print(f"{result.lab}: {result.score:g} of {result.max:g} points, {tests}")
+    return OK
+
+
 def _effects(options: argparse.Namespace) -> int:
     from medcourse import effects  # noqa: PLC0415
-    from medcourse.paths import course_root  # noqa: PLC0415
 
+    if options.data and not options.lab:
+        raise CourseError("expected the lab whose experiment is to run on the folder, got --data alone: name it")
     root = course_root()
     labs = [options.lab] if options.lab else sorted(each.stem for each in (root / "solutions").glob("[0-9]*.py"))
-    rows = [
-        row for lab in labs for row in effects.run(lab, data=options.data, n_seeds=options.seeds or effects.N_SEEDS)
-    ]
+    n_seeds = effects.N_SEEDS if options.seeds is None else options.seeds
+    with contextlib.redirect_stdout(sys.stderr):  # what the experiments print is no part of the answer
+        rows = [row for lab in labs for row in effects.run(lab, data=options.data, n_seeds=n_seeds)]
     effects.save(rows, root / "bench" / "results" / "effects.json")
     if options.json:
         _print_json({"rows": [asdict(row) for row in rows]})
     else:
         print(effects.report(rows).to_string(index=False))
+    return OK
+
+
+def _data_list(options: argparse.Namespace) -> int:
+    from medcourse.datasets.catalogue import CATALOGUE  # noqa: PLC0415
+
+    if options.json:
+        _print_json({"data": [asdict(entry) for entry in CATALOGUE.values()]})
+        return OK
+    for entry in CATALOGUE.values():
+        print(f"{entry.name}  {entry.size_mb} MB  {entry.title}")
+        print(f"    {entry.modality}, {entry.task}, for {', '.join(entry.units)}")
+        print(f"    licence: {entry.licence}")
+        print(f"    cite: {entry.citation}, https://doi.org/{entry.doi}")
+    return OK
+
+
+def _data_get(options: argparse.Namespace) -> int:
+    from medcourse.datasets.download import fetch  # noqa: PLC0415
+
+    folder = fetch(options.name)
+    if options.json:
+        _print_json({"name": options.name, "folder": str(folder)})
+    else:
+        print(folder)
     return OK
 
 

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from medcourse.errors import CourseError
 
 # What JupyterLab leaves out here: its announcements, and nbgrader's windows for instructors.
 SETTINGS = Path(__file__).with_name("jupyter")
-STARTUP_SECONDS = 60
+PATIENCE_SECONDS = 60
 # Whatever proxy the environment names, the server asked here is on this machine.
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -43,6 +43,8 @@ def open_lab(workspace: Path, *, port: int | None = None, browser: bool = True) 
         Another program listens on that port, or the number is none.
     """
     if port is not None:
+        if not 1 <= port <= 65535:
+            raise CourseError(f"expected a port between 1 and 65535, got {port}")
         _claim(port)
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -71,17 +73,96 @@ def check_lab(workspace: Path, notebooks: list[str]) -> list[str]:
         The server does not start, lacks a notebook or its page, or does not stop.
     """
     started = time.perf_counter()
-    with _server(workspace) as ask:
+    with serve(workspace) as server:
         lines = [f"JupyterLab answers after {time.perf_counter() - started:.1f} s"]
-        for name in notebooks:
-            path = urllib.parse.quote(name)
-            model = json.loads(ask(f"api/contents/{path}"))
-            if model["type"] != "notebook":
-                raise CourseError(f"expected JupyterLab to read {name} as a notebook, got a {model['type']}")
-            if b"jupyter-config-data" not in ask(f"lab/tree/{path}"):
-                raise CourseError(f"expected the page of JupyterLab at lab/tree/{path}, got another page")
-            lines.append(f"{name}: {len(model['content']['cells'])} cells, opens")
+        lines += [ask(server, name) for name in notebooks]
     return [*lines, "JupyterLab stopped"]
+
+
+def ask(server: "Server", notebook: str) -> str:
+    """Ask a running server for one notebook and for the page that shows it; return what was seen, in a line."""
+    path = urllib.parse.quote(notebook)
+    model = json.loads(server.get(f"api/contents/{path}"))
+    if model["type"] != "notebook":
+        raise CourseError(f"expected JupyterLab to read {notebook} as a notebook, got a {model['type']}")
+    if b"jupyter-config-data" not in server.get(f"lab/tree/{path}"):
+        raise CourseError(f"expected JupyterLab's page at lab/tree/{path}, got another one")
+    return f"{notebook}: {len(model['content']['cells'])} cells, opens"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab: where it is, and what it answers."""
+
+    url: str
+    token: str
+
+    def get(self, path: str) -> bytes:
+        """Return the body of an answer; a refusal is a CourseError, silence an OSError."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/{path}", headers=headers)  # noqa: S310  (http, from serve)
+        try:
+            with _DIRECTLY.open(request, timeout=PATIENCE_SECONDS) as answer:
+                body: bytes = answer.read()
+                return body
+        except urllib.error.HTTPError as error:
+            with error:
+                reason = error.read().decode(errors="replace")[:200]
+            raise CourseError(f"expected JupyterLab to answer {path}, got {error.code}: {reason}") from None
+
+
+@contextmanager
+def serve(
+    folder: Path, *, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run JupyterLab in a process of its own for as long as the block lasts, on a free port and without a browser.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that JupyterLab shows.
+    arguments : sequence of str
+        Options for `jupyter lab` besides the course's own.
+    environment : mapping, optional
+        Environment variables besides those of this process.
+
+    Raises
+    ------
+    CourseError
+        The server does not start, or does not stop.
+    """
+    port = _claim(0)
+    server = Server(f"http://127.0.0.1:{port}", secrets.token_hex(16))
+    command = [sys.executable, "-m", "jupyterlab", *_arguments(folder, port, browser=False), *arguments]
+    variables = {"JUPYTER_CONFIG_PATH": _settings_path(), "JUPYTER_TOKEN": server.token, **(environment or {})}
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, env=os.environ | variables, stdout=log, stderr=log)  # noqa: S603
+        try:
+            end = time.monotonic() + PATIENCE_SECONDS
+            while not _answers(server):
+                if process.poll() is not None or time.monotonic() > end:
+                    log.seek(0)
+                    said = [line.strip() for line in log if line.strip()] or ["nothing"]
+                    raise CourseError(f"expected JupyterLab to start, and it did not; its last words: {said[-1]}")
+                time.sleep(0.1)
+            yield server
+        finally:
+            # Asked to stop rather than killed, it ends its kernels too.
+            process.terminate()
+            try:
+                process.wait(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise CourseError(f"expected JupyterLab to stop within {PATIENCE_SECONDS} s, and it did not") from None
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.get("api/status")
+    except OSError:
+        return False
+    return True
 
 
 def _arguments(workspace: Path, port: int | None, *, browser: bool) -> list[str]:
@@ -100,73 +181,15 @@ def _settings_path() -> str:
 
 
 def _claim(port: int) -> int:
-    """Return the port that a server may listen on, a free one for 0."""
+    """Return the port if a server may listen on it, a free one for 0."""
     with socket.socket() as listener:
         try:
             # As Jupyter does: a port whose last server has just stopped counts as free.
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
-        except OverflowError:
-            raise CourseError(f"expected a port between 1 and 65535, got {port}") from None
         except OSError as error:
             raise CourseError(
                 f"expected a free port, got {port} ({error.strerror}): leave --port out to get the next free one"
             ) from error
         return int(listener.getsockname()[1])
-
-
-@contextmanager
-def _server(workspace: Path) -> Iterator["_Ask"]:
-    """Run JupyterLab in a process of its own for as long as the block lasts."""
-    ask = _Ask(port=_claim(0), token=secrets.token_hex(16))
-    environment = os.environ | {"JUPYTER_CONFIG_PATH": _settings_path(), "JUPYTER_TOKEN": ask.token}
-    command = [sys.executable, "-m", "jupyterlab", *_arguments(workspace, ask.port, browser=False)]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: S603
-        try:
-            deadline = time.monotonic() + STARTUP_SECONDS
-            while not ask.is_answered():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    said = [line.strip() for line in log if line.strip()] or ["nothing"]
-                    raise CourseError(f"expected JupyterLab to start, and it did not; its last words: {said[-1]}")
-                time.sleep(0.1)
-            yield ask
-            ask("api/shutdown", method="POST")
-            process.wait(timeout=STARTUP_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise CourseError(f"expected JupyterLab to stop within {STARTUP_SECONDS} s, and it did not") from None
-        finally:
-            process.kill()
-            process.wait()
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """What a server on this machine answers."""
-
-    port: int
-    token: str
-
-    def __call__(self, path: str, *, method: str = "GET") -> bytes:
-        """Return the body of an answer; a refusal is a CourseError."""
-        url = f"http://127.0.0.1:{self.port}/{path}"
-        request = urllib.request.Request(url, method=method, headers={"Authorization": f"token {self.token}"})
-        try:
-            with _DIRECTLY.open(request, timeout=STARTUP_SECONDS) as answer:
-                body: bytes = answer.read()
-                return body
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = error.read().decode(errors="replace")[:200]
-            raise CourseError(
-                f"expected JupyterLab to answer {path}, got {error.code} {error.reason}: {reason}"
-            ) from None
-
-    def is_answered(self) -> bool:
-        try:
-            self("api/status")
-        except OSError:
-            return False
-        return True
