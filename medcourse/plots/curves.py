@@ -59,7 +59,7 @@ def plot_curve(
     """
     if not curves:
         raise CourseError("curves must hold at least one named sequence of numbers, got none")
-    ax = start(ax, width_inches=5.5, height_inches=3.2)
+    ax = start(ax, width_inches=5.5, proportion=0.6)
     said = []
     for i, (name, values) in enumerate(curves.items()):
         places = np.arange(1, len(values) + 1) if x is None else np.asarray(x)
@@ -125,7 +125,7 @@ def plot_intervals(
     """
     if not effects:
         raise CourseError("effects must hold at least one named (mean, low, high), got none")
-    ax = start(ax, width_inches=6.0, height_inches=0.9 + 0.4 * len(effects))
+    ax = start(ax, width_inches=6.0, proportion=0.15 + 0.07 * len(effects))
     said = []
     for row, (name, (mean, low, high)) in enumerate(effects.items()):
         if not low <= mean <= high:

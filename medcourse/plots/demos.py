@@ -6,6 +6,7 @@ import html
 import itertools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from medcourse.plots.figures import Live, bundle, close, describe, rgba
 
 _TWIN_WIDTH_PX = 1000  # as wide as a notebook's column; more stills than fit go below
 _TITLE_PX = 24
+_UNITS = {"px": "px", "mm": "mm", "um": "µm", "ms": "ms", "hu": "HU", "deg": "°"}
 
 
 def demo(
@@ -70,8 +72,10 @@ def _start(name: str, control: Any) -> Any:
         return control
     if isinstance(control, list) and control:
         return control[0]
-    if isinstance(control, tuple) and len(control) == 3 and control[0] <= control[2] <= control[1] != control[0]:
-        return control[2]
+    if isinstance(control, tuple) and len(control) == 3 and all(isinstance(number, Real) for number in control):
+        low, high, start = control
+        if low < high and low <= start <= high:
+            return start
     raise CourseError(f"{name} must be (low, high, start) with low <= start <= high, a list or a bool, got {control!r}")
 
 
@@ -111,11 +115,17 @@ def play(draw: Callable[..., Figure], **controls: Sequence[Any] | bool) -> Any:
     return ipywidgets.VBox([*knobs.values(), picture])
 
 
+def _caption(name: str) -> str:
+    """Write an argument's name for readers: sigma_px becomes sigma (px)."""
+    *words, last = name.split("_")
+    return " ".join([*words, f"({_UNITS[last]})" if words and last in _UNITS else last])
+
+
 def _knob(name: str, control: Any) -> Any:
     import ipywidgets  # noqa: PLC0415
 
     look = {
-        "description": name.replace("_", " "),
+        "description": _caption(name),
         "value": _start(name, control),
         "style": {"description_width": "initial"},
     }
@@ -126,7 +136,7 @@ def _knob(name: str, control: Any) -> Any:
     # One drawing a move, when the handle is let go: drawings that queue up lag behind the hand.
     look |= {"min": control[0], "max": control[1], "continuous_update": False}
     look["layout"] = {"width": "min(480px, 95%)"}
-    if all(isinstance(number, int) for number in control):
+    if all(isinstance(number, Integral) for number in control):
         return ipywidgets.IntSlider(**look)
     return ipywidgets.FloatSlider(step=(control[1] - control[0]) / 100, readout_format=".3g", **look)
 
@@ -148,7 +158,7 @@ def _twin(draw: Callable[..., Figure], settings: Sequence[Mapping[str, Any]]) ->
     stills, said = [], []
     for setting in settings:
         figure = _figure(draw, setting)
-        title = ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in setting.items())
+        title = ", ".join(f"{_caption(name)} = {value}" for name, value in setting.items())
         said.append(f"{title}: {figure.get_label()}")
         stills.append((title, rgba(figure)))
         close(figure)

@@ -93,9 +93,13 @@ def describe(figure: Figure, alt: str) -> Figure:
     return figure
 
 
-def start(ax: Axes | None, *, width_inches: float = 4.0, height_inches: float = 4.0) -> Axes:
-    """Return `ax`, or the only panel of a new figure."""
-    return panels(width_inches=width_inches, height_inches=height_inches)[1][0, 0] if ax is None else ax
+def start(ax: Axes | None, *, width_inches: float = 4.0, proportion: float = 1.0) -> Axes:
+    """Return `ax`, or the only panel of a new figure whose height is `proportion` times its width, within reason."""
+    if ax is not None:
+        return ax
+    height_inches = width_inches * min(max(proportion, 0.2), 2.0)
+    first: Axes = panels(width_inches=width_inches, height_inches=height_inches)[1][0, 0]
+    return first
 
 
 def figure_of(ax: Axes) -> Figure:

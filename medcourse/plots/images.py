@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ from medcourse.plots.figures import describe, figure_of, finish, panels, start
 from medcourse.plots.style import PALETTE
 
 Limits = tuple[float, float]
+
+# Of the palette, in an order in which the first five look least alike side by side.
+_LABEL_COLOURS = np.array([to_rgb(PALETTE[i]) for i in (0, 1, 2, 4, 6, 5, 3)])
+_DISTINCT = 5
 
 
 def show_image(
@@ -61,7 +66,7 @@ def show_image(
     'Diagonal: image of 4 by 4 pixels, values 0 to 1.'
     """
     pixels = as_image(image, colour=True)
-    ax = start(ax)
+    ax = start(ax, proportion=pixels.shape[0] / pixels.shape[1])
     _draw(ax, pixels, title, limits)
     _scale_bar(ax, spacing_um, spacing_mm)
     return finish(ax, alt or f"{title or 'Image'}: image of {_size(pixels)}, values {_range(pixels)}.")
@@ -164,9 +169,9 @@ def overlay(
     marks = as_labels(labels, pixels.shape)
     if not 0 <= fill <= 1:
         raise CourseError(f"fill must lie between 0 and 1, got {fill}")
-    ax = start(ax)
+    ax = start(ax, proportion=pixels.shape[0] / pixels.shape[1])
     _draw(ax, pixels, title, limits)
-    ax.imshow(paint(marks, fill), interpolation="nearest")
+    ax.imshow(paint(marks, label_colours(marks), fill), interpolation="nearest")
     _scale_bar(ax, spacing_um, spacing_mm)
     n_objects = np.count_nonzero(np.unique(marks))
     return finish(ax, alt or f"{title or 'Overlay'}: image of {_size(pixels)} with {n_objects} outlined objects.")
@@ -215,7 +220,7 @@ def show_map(
     'Weights: map of 2 by 2 pixels, weight 0 to 3.'
     """
     numbers = as_image(values)
-    ax = start(ax, width_inches=4.6)
+    ax = start(ax, width_inches=4.6, proportion=0.85 * numbers.shape[0] / numbers.shape[1])
     if diverging and limits is None:
         bound = float(np.nanmax(np.abs(numbers))) or 1.0
         limits = (-bound, bound)
@@ -225,9 +230,43 @@ def show_map(
     return finish(ax, alt or f"{title or 'Map'}: map of {_size(numbers)}, {unit or 'values'} {_range(numbers)}.")
 
 
-def paint(labels: np.ndarray, fill: float) -> np.ndarray:
+def label_colours(labels: np.ndarray, *, reach: int = 3) -> np.ndarray:
+    """Choose a colour a label such that two labels at most `reach` pixels apart differ.
+
+    Parameters
+    ----------
+    labels : ndarray of int, any number of axes
+        Numbered 0 (background), 1, 2 ... as `as_labels` returns them.
+    reach : int
+        Along every axis.
+
+    Returns
+    -------
+    ndarray, shape (labels.max() + 1, 3)
+        Red, green, blue in [0, 1]; the first row, of the background, is black.
+    """
+    neighbours: dict[int, set[int]] = {}
+    for offset in itertools.product(range(-reach, reach + 1), repeat=labels.ndim):
+        # The other half of the offsets gives the same pairs.
+        if offset <= (0,) * labels.ndim or any(abs(o) >= n for o, n in zip(offset, labels.shape, strict=True)):
+            continue
+        here = labels[tuple(slice(max(0, -o), n - max(0, o)) for o, n in zip(offset, labels.shape, strict=True))]
+        there = labels[tuple(slice(max(0, o), n + min(0, o)) for o, n in zip(offset, labels.shape, strict=True))]
+        touch = (here != there) & (here > 0) & (there > 0)
+        for a, b in set(zip(here[touch].tolist(), there[touch].tolist(), strict=True)):
+            neighbours.setdefault(a, set()).add(b)
+            neighbours.setdefault(b, set()).add(a)
+    chosen = [-1]
+    for label in range(1, int(labels.max()) + 1):
+        taken = {chosen[other] for other in neighbours.get(label, ()) if other < label}
+        # The walk starts elsewhere for every label, so that all colours are used; the reserve comes last.
+        order = [*((label - 1 + i) % _DISTINCT for i in range(_DISTINCT)), *range(_DISTINCT, len(_LABEL_COLOURS))]
+        chosen.append(next((colour for colour in order if colour not in taken), order[0]))
+    return np.vstack([np.zeros(3), _LABEL_COLOURS[chosen[1:]]])
+
+
+def paint(labels: np.ndarray, colours: np.ndarray, fill: float) -> np.ndarray:
     """Colour labels (H, W) as (H, W, 4) in [0, 1]: outlines opaque, insides at the opacity `fill`, background clear."""
-    colours = _colours(labels)
     inside = np.pad(labels, 1, mode="edge")
     border = np.zeros(labels.shape, dtype=bool)
     for neighbour in (inside[:-2, 1:-1], inside[2:, 1:-1], inside[1:-1, :-2], inside[1:-1, 2:]):
@@ -259,7 +298,7 @@ def as_labels(labels: Any, shape: tuple[int, ...]) -> np.ndarray:
     marks = as_array(labels)
     if marks.shape != shape:
         raise CourseError(f"labels must match image shape {shape}, got {marks.shape}")
-    if not np.array_equal(marks, marks.astype(np.int64)) or marks.min() < 0:
+    if marks.dtype.kind not in "buif" or not np.array_equal(marks, np.rint(marks)) or marks.min() < 0:
         raise CourseError("labels must be whole numbers from 0 (background), got others: is this a probability map?")
     # With a leading 0, background keeps the number 0 even where there is none.
     numbers = np.unique(np.append(marks, 0), return_inverse=True)[1][:-1]
@@ -271,29 +310,6 @@ def _draw(ax: Axes, pixels: np.ndarray, title: str, limits: Limits | None, cmap:
     ax.set_axis_off()
     ax.set_title(title, loc="left")
     return ax.imshow(pixels, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
-
-
-def _colours(labels: np.ndarray, reach: int = 3) -> np.ndarray:
-    """Return an RGB colour a label, (max + 1, 3), such that labels at most `reach` pixels apart differ."""
-    pairs: set[tuple[int, int]] = set()
-    height, width = labels.shape
-    for dy in range(min(reach + 1, height)):
-        for dx in range(-min(reach, width - 1), min(reach, width - 1) + 1):
-            here = labels[: height - dy, max(0, -dx) : width - max(0, dx)]
-            there = labels[dy:, max(0, dx) : width + min(0, dx)]
-            touch = (here != there) & (here > 0) & (there > 0)
-            pairs |= set(zip(here[touch].tolist(), there[touch].tolist(), strict=True))
-    neighbours: dict[int, set[int]] = {}
-    for a, b in pairs:
-        neighbours.setdefault(a, set()).add(b)
-        neighbours.setdefault(b, set()).add(a)
-    chosen: dict[int, int] = {}
-    for label in range(1, int(labels.max()) + 1):
-        taken = {chosen.get(other) for other in neighbours.get(label, ())}
-        # The walk through the palette starts elsewhere for every label, so that all its colours are used.
-        order = [(label + i) % len(PALETTE) for i in range(len(PALETTE))]
-        chosen[label] = next((colour for colour in order if colour not in taken), order[0])
-    return np.array([(0.0, 0.0, 0.0), *(to_rgb(PALETTE[chosen[label]]) for label in sorted(chosen))])
 
 
 def _scale_bar(ax: Axes, spacing_um: float | None, spacing_mm: float | None) -> None:

@@ -54,7 +54,7 @@ def show_kernels(weight: Any, title: str = "", *, ax: Axes | None = None, alt: s
         y, x = i // columns * (height + 1), i % columns * (width + 1)
         mosaic[y : y + height, x : x + width] = tile
     bound = float(np.abs(kernels).max()) or 1.0
-    ax = start(ax, width_inches=4.6)
+    ax = start(ax, width_inches=4.6, proportion=0.85 * mosaic.shape[0] / mosaic.shape[1])
     ax.set_axis_off()
     ax.set_title(title, loc="left")
     colours = colormaps["RdBu_r"].with_extremes(bad="0.75")

@@ -25,14 +25,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
 from medcourse.plots.demos import play
 from medcourse.plots.figures import Live, describe, panels
-from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, overlay, show_image
-from medcourse.plots.style import PALETTE
+from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, label_colours, paint, show_image
 
 BACKENDS = ("auto", "niivue", "slider", "static", "itkwidgets")
 PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
@@ -46,10 +44,10 @@ def show_slices(
     labels: Any = None,
     *,
     spacing_mm: Spacing = (1.0, 1.0, 1.0),
-    n: int = 6,
+    n: int = 4,
     plane: str = "axial",
     limits: Limits | None = None,
-    panel_inches: float = 1.8,
+    panel_inches: float = 1.9,
     alt: str | None = None,
 ) -> Figure:
     """Show slices of a volume, evenly spaced, side by side and in their true proportions.
@@ -85,13 +83,14 @@ def show_slices(
     --------
     >>> import numpy as np
     >>> show_slices(np.zeros((8, 4, 4)), spacing_mm=(2, 1, 1), n=2).get_label()
-    '2 axial slices, 0 to 14 mm, of a volume of 8 by 4 by 4 voxels (z, y, x).'
+    '2 axial slices, 4 to 12 mm, of a volume of 8 by 4 by 4 voxels (z, y, x).'
     """
     scene = _scene(volume, labels, spacing_mm, limits, plane)
     if n < 1:
         raise CourseError(f"n must be at least 1 slice, got {n}")
-    places = np.unique(np.linspace(0, scene.depth - 1, min(n, scene.depth)).round().astype(int))
-    columns = min(len(places), 6)
+    n = min(n, scene.depth)
+    places = ((np.arange(n) + 0.5) * scene.depth / n).astype(int)  # the first and the last slice are mostly empty
+    columns = min(len(places), 4)  # more would be shrunk on a page
     figure, axes = scene.panels(-(-len(places) // columns), columns, panel_inches)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -187,6 +186,7 @@ class _Scene:
 
     voxels: np.ndarray  # (Z, Y, X)
     marks: np.ndarray | None  # (Z, Y, X), 0 ... n
+    colours: np.ndarray | None  # (n + 1, 3), so that an object keeps its colour from slice to slice
     spacing_mm: Spacing
     limits: Limits
     plane: str | None  # None: all of them, where the viewer can
@@ -220,10 +220,9 @@ class _Scene:
         """Draw one slice."""
         image = self.voxels.take(place, self.axis)
         title = f"{'zyx'[self.axis]} = {place * self.step_mm:g} mm"
-        if self.marks is None:
-            figure = show_image(image, title, limits=self.limits, ax=ax)
-        else:
-            figure = overlay(image, self.marks.take(place, self.axis), title, limits=self.limits, ax=ax)
+        figure = show_image(image, title, limits=self.limits, ax=ax)
+        if self.marks is not None and self.colours is not None:
+            ax.imshow(paint(self.marks.take(place, self.axis), self.colours, fill=0.25), interpolation="nearest")
         ax.set_aspect(self.pixel_mm[0] / self.pixel_mm[1])
         if self.axis != PLANES["axial"]:
             ax.invert_yaxis()  # z grows towards the head, which is up
@@ -246,7 +245,8 @@ def _scene(volume: Any, labels: Any, spacing_mm: Spacing, limits: Limits | None,
         low, high = float(np.nanmin(voxels)), float(np.nanmax(voxels))
         limits = low, high if high > low else low + 1  # a volume of one value has no range
     marks = None if labels is None else as_labels(labels, voxels.shape)
-    return _Scene(voxels, marks, spacing_mm, limits, plane)
+    colours = None if marks is None else label_colours(marks, reach=1)
+    return _Scene(voxels, marks, colours, spacing_mm, limits, plane)
 
 
 def _widget(scene: _Scene, backend: str) -> Any:
@@ -281,6 +281,9 @@ def _niivue(scene: _Scene) -> Any:
         # The patient's right on the left of the screen, as in the slices that we draw ourselves.
         is_radiological_convention=True,
         is_nearest_interpolation=True,
+        # The default is one voxel wide, which hides small things.
+        crosshair_width=0.3,
+        crosshair_width_unit="percent",
     )
     low, high = scene.limits
     layers = [
@@ -293,20 +296,20 @@ def _niivue(scene: _Scene) -> Any:
             colorbar_visible=False,
         )
     ]
-    if scene.marks is not None:
+    if scene.marks is not None and scene.colours is not None:
         layer = Volume(name="labels.nii", data=to_nifti(scene.marks, scene.spacing_mm).to_bytes(), opacity=0.5)
-        layer.set_colormap_label(_label_colours(scene.marks.max()))
+        layer.set_colormap_label(_lookup(scene.colours))
         layers.append(layer)
     viewer.load_volumes(layers)
     # A box of ipywidgets' own shows itself in the same way whatever it holds.
     return ipywidgets.VBox([viewer])
 
 
-def _label_colours(n: int) -> dict[str, Any]:
-    """Return niivue's table of colours for labels 0 (clear) to n."""
-    colours = [(0, 0, 0), *(tuple(round(255 * part) for part in to_rgb(PALETTE[i % len(PALETTE)])) for i in range(n))]
-    red, green, blue = (list(channel) for channel in zip(*colours, strict=True))
-    return {"R": red, "G": green, "B": blue, "A": [0] + [255] * n, "I": list(range(n + 1)), "labels": [""] * (n + 1)}
+def _lookup(colours: np.ndarray) -> dict[str, Any]:
+    """Return niivue's table of colours (n + 1, 3) for the labels 0 (clear) to n."""
+    red, green, blue = np.rint(255 * colours.T).astype(int).tolist()
+    n = len(colours)
+    return {"R": red, "G": green, "B": blue, "A": [0, *[255] * (n - 1)], "I": list(range(n)), "labels": [""] * n}
 
 
 def _itkwidgets(scene: _Scene) -> Any:
