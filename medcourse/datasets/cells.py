@@ -26,7 +26,7 @@ def make_cells(
     modality: Modality = "dic",
     cells_per_mm2: float = 1600.0,
     diameter_um: float = 24.0,
-    contact: float = 0.8,
+    contact: float = 0.9,
     contrast: float = 1.0,
     photons: float = 3000.0,
     read_noise_electrons: float = 5.0,

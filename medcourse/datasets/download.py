@@ -117,23 +117,19 @@ def _download(entry: Download, scratch: Path, *, progress: bool) -> Path:
     import pooch  # noqa: PLC0415
     import requests  # noqa: PLC0415
 
+    download = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=30)
+    archive = scratch / f"{entry.name}.zip"
     failures = []
     for url in entry.urls:
         try:
-            return Path(
-                pooch.retrieve(
-                    url,
-                    known_hash=f"sha256:{entry.sha256}",
-                    fname=f"{entry.name}.zip",
-                    path=scratch,
-                    downloader=pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=30),
-                )
-            )
+            download(url, str(archive), None)
         except requests.RequestException as error:
             status = getattr(error.response, "status_code", None)
             failures.append(f"{url}: {f'status {status}' if status else type(error).__name__}")
-        except ValueError:  # what pooch raises for another hash
-            failures.append(f"{url}: another file than the catalogue's, SHA-256 differs")
+            continue
+        if pooch.file_hash(str(archive), alg="sha256") == entry.sha256:
+            return archive
+        failures.append(f"{url}: another file than the catalogue's, SHA-256 differs")
     raise CourseError(
         f"could not download {entry.name}, nothing was kept ({'; '.join(failures)}): is there a network? Else get the "
         "file elsewhere, unpack it and name its folder to the reader"

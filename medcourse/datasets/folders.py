@@ -78,6 +78,8 @@ def read_cells(folder: str | Path, *, invert: bool | None = None) -> Bunch:
     if not folder.is_dir():
         raise CourseError(f"expected a folder with cell images and masks, found none at {folder}")
     layout, pairs = _find_pairs(folder)
+    if not pairs:
+        raise CourseError(f"expected images ({', '.join(SUFFIXES)}) in the image folder of {folder}, found none")
     images, masks = [], []
     for pair in pairs:
         image, mask = _read_image(pair.image), _read_mask(pair.mask)
