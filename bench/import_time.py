@@ -1,4 +1,4 @@
-"""How long `import medcourse` takes, beside `import torch`: DESIGN allows 0.3 s more, it takes far less.
+"""How long `import medcourse` takes, beside `import torch`, which it may exceed by 0.3 s and does not.
 
 Run it as `python bench/import_time.py`. Each import is timed in fresh processes; the fastest of five counts, since
 whatever else the machine does can only add to it.
