@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,17 @@ def test_constraints_name_everything_that_is_pulled_in():
     if sys.platform == "linux":
         assert pulled_in <= CONSTRAINTS.keys()
     assert {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]} <= pulled_in
+
+
+def test_constraints_suit_the_oldest_python_that_pyproject_allows():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    refusing = []
+    for distribution in importlib.metadata.distributions():
+        wanted = distribution.metadata["Requires-Python"]
+        pinned = CONSTRAINTS.get(canonicalize_name(distribution.name)) == distribution.version
+        if pinned and wanted and oldest not in SpecifierSet(wanted):
+            refusing.append((distribution.name, wanted))
+    assert refusing == []
 
 
 def test_constraints_hold_no_build_of_one_machine():
