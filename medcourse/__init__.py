@@ -2,21 +2,21 @@
 
 import lazy_loader
 
-from medcourse._version import __version__
+from medcourse._version import __version__ as __version__
 
-# Nothing below is imported before it is used: `import medcourse` stays as cheap as a line of the standard library.
-_SUBMODULES = [
-    "datasets",
-    "device",
-    "effects",
-    "losses",
-    "metrics",
-    "models",
-    "plots",
-    "sampling",
-    "testing",
-    "training",
-]
-
-__getattr__, __dir__, _ = lazy_loader.attach(__name__, submodules=_SUBMODULES)
-__all__ = [*_SUBMODULES, "__version__"]
+# Nothing below is imported before it is used, so that `import medcourse` costs nothing by itself.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        "datasets",
+        "device",
+        "effects",
+        "losses",
+        "metrics",
+        "models",
+        "plots",
+        "sampling",
+        "testing",
+        "training",
+    ],
+)

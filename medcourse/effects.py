@@ -48,6 +48,7 @@ class _Run:
 
     folder: Path | None = None
     n_seeds: int = N_SEEDS
+    thorough: bool = False
     rows: list[Effect] = field(default_factory=list)
 
 
@@ -57,6 +58,11 @@ _run = _Run()
 def seeds() -> range:
     """Return the seeds to repeat an experiment over."""
     return range(_run.n_seeds)
+
+
+def thorough() -> bool:
+    """Return whether there is time to train until nothing more is gained: not where a person waits at a notebook."""
+    return _run.thorough
 
 
 def source(simulate: Callable[[], T], read: Callable[[Path], T]) -> T:
@@ -132,17 +138,19 @@ def report(effects: Sequence[Effect]) -> Any:
 
 
 @contextmanager
-def settings(*, folder: Path | None = None, n_seeds: int = N_SEEDS) -> Iterator[list[Effect]]:
-    """Let the experiments within run on `folder` and over `n_seeds`; yields the list that their rows go to."""
+def settings(
+    *, folder: Path | None = None, n_seeds: int = N_SEEDS, thorough: bool = False
+) -> Iterator[list[Effect]]:
+    """Let the experiments within run with these settings; yields the list that their rows go to."""
     global _run  # noqa: PLW0603  (a notebook's cells cannot be handed an argument)
-    before, _run = _run, _Run(folder, n_seeds)
+    before, _run = _run, _Run(folder, n_seeds, thorough)
     try:
         yield _run.rows
     finally:
         _run = before
 
 
-def run(lab: str, *, data: Path | None = None, n_seeds: int = N_SEEDS) -> list[Effect]:
+def run(lab: str, *, data: Path | None = None, n_seeds: int = N_SEEDS, quick: bool = False) -> list[Effect]:
     """Run the experiment of a lab, with its reference solution, and return its rows.
 
     Parameters
@@ -151,6 +159,10 @@ def run(lab: str, *, data: Path | None = None, n_seeds: int = N_SEEDS) -> list[E
         The unit's slug.
     data
         A folder in the real data set's own layout; None for simulated data.
+    n_seeds
+        How often to repeat, at least 2.
+    quick
+        Train as shortly as in the notebook.
 
     Raises
     ------
@@ -165,7 +177,7 @@ def run(lab: str, *, data: Path | None = None, n_seeds: int = N_SEEDS) -> list[E
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("[0-9]*.py"))) or "none: this tree has no solutions"
         raise CourseError(f"no lab {lab!r} with a reference solution here; there are: {known}")
-    with settings(folder=data, n_seeds=n_seeds) as rows:
+    with settings(folder=data, n_seeds=n_seeds, thorough=not quick) as rows:
         _execute(path)
     return rows
 
@@ -179,7 +191,7 @@ def _execute(path: Path) -> None:
 
     mpl.use("Agg")
     namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *_args, **_kwargs: None}
-    transform = TransformerManager().transform_cell  # a cell may hold magics
+    transform = TransformerManager().transform_cell  # type: ignore[no-untyped-call]  # a cell may hold magics
     for cell in jupytext.read(path).cells:
         if cell.cell_type != "code" or cell.metadata.get("nbgrader", {}).get("grade"):
             continue

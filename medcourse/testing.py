@@ -47,7 +47,7 @@ def hidden_rng(name: str) -> np.random.Generator:
 
 
 def close(
-    got: Any, expected: Any, *, rtol: float = 1e-4, atol: float = 1e-6, hint: str = "", of: str = "the result"
+    got: Any, expected: Any, of: str = "the result", hint: str = "", *, rtol: float = 1e-4, atol: float = 1e-6
 ) -> None:
     """Fail unless `got` is of the kind, the shape and the values of `expected`.
 
@@ -58,10 +58,12 @@ def close(
     ----------
     got, expected
         Numbers, strings, arrays, tensors, or lists, tuples and mappings of them.
-    hint
-        The likely slip, as a question.
     of
         What was computed, from what: "the weight map of two cells".
+    hint
+        The likely slip, as a question.
+    rtol, atol
+        Numbers may differ by atol + rtol * |expected|.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def close(
     Examples
     --------
     >>> close(0.5, 0.5000001)
-    >>> close([], [0.5], of="the Dice of no masks")
+    >>> close([], [0.5], "the Dice of no masks")
     Traceback (most recent call last):
     AssertionError: the Dice of no masks should hold 1 items, got 0
     >>> close(torch.zeros(2), np.zeros(3))
@@ -91,14 +93,14 @@ def close(
             keys = sorted(map(str, got)) if isinstance(got, Mapping) else _kind(got)
             raise AssertionError(f"{of} should be a mapping with keys {sorted(map(str, expected))}, got {keys}{hint}")
         for key in expected:
-            close(got[key], expected[key], rtol=rtol, atol=atol, hint=hint[2:], of=f"{of}[{key!r}]")
+            close(got[key], expected[key], f"{of}[{key!r}]", hint[2:], rtol=rtol, atol=atol)
     elif isinstance(expected, list | tuple):
         if not isinstance(got, Sequence) or isinstance(got, str):
             raise AssertionError(f"{of} should be a {type(expected).__name__}, got {_kind(got)}{hint}")
         if len(got) != len(expected):
             raise AssertionError(f"{of} should hold {len(expected)} items, got {len(got)}{hint}")
         for i, (g, e) in enumerate(zip(got, expected, strict=True)):
-            close(g, e, rtol=rtol, atol=atol, hint=hint[2:], of=f"{of}[{i}]")
+            close(g, e, f"{of}[{i}]", hint[2:], rtol=rtol, atol=atol)
     else:
         _close_arrays(got, expected, rtol=rtol, atol=atol, hint=hint, of=of)
 

@@ -89,18 +89,15 @@ class _LiveCurve:
         from IPython.display import display  # noqa: PLC0415  (only where there is a notebook)
 
         self._label = label
-        self._handle = display(None, display_id=True)  # type: ignore[no-untyped-call]
+        self._handle = display({"text/plain": label}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._drawn = time.perf_counter()
 
     def update(self, loss: list[float], *, last: bool = False) -> None:
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-
         from medcourse import plots  # noqa: PLC0415
 
         now = time.perf_counter()
         if self._handle is None or not (last or now - self._drawn > _REDRAW_SECONDS):
             return
         self._drawn = now
-        figure = plots.plot_curve({self._label: loss})
-        self._handle.update(figure)
-        plt.close(figure)
+        data, metadata = plots.figures.bundle(plots.plot_curve({self._label: loss}))
+        self._handle.update(data, metadata=metadata, raw=True)

@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cells": ["make_cells", "separate_cells"],
         "download": ["data_folder", "fetch", "fetch_cell_tracking"],
         "folders": ["read_cells"],
+        "resize": ["shrink"],
     },
 )
