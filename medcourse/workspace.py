@@ -101,7 +101,18 @@ def _notebooks(root: Path) -> dict[str, bytes]:
 
 
 def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    """Return a digest of what a person reads and writes in a notebook: its cells and their outputs.
+
+    JupyterLab notes the kernel in a notebook's metadata and saves it as soon as it is opened; that is nobody's work.
+    """
+    try:
+        cells = json.loads(content)["cells"]
+        # A source is one string, or a list of lines.
+        work = [(cell["cell_type"], "".join(cell["source"]), cell.get("outputs", [])) for cell in cells]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Not a notebook, so not the course's: as it stands.
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 
 def _read_record(workspace: Path) -> dict[str, str]:

@@ -53,6 +53,40 @@ def test_untouched_notebook_follows_the_course(root, tmp_path):
     assert "2 + 2" in (tmp_path / "mine" / "lessons" / "10_unet.ipynb").read_text()
 
 
+def test_opening_a_notebook_is_not_work(root, tmp_path):
+    """JupyterLab notes the kernel when it opens a notebook, and saves it with another indent and by itself."""
+    fill(tmp_path / "mine", root)
+    path = tmp_path / "mine" / "lessons" / "10_unet.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["language_info"] = {"name": "python", "version": "3.11.2"}
+    notebook["cells"] = [cell | {"source": "".join(cell["source"])} for cell in notebook["cells"]]
+    path.write_text(json.dumps(notebook, indent=4))
+    assert fill(tmp_path / "mine", root).kept == []
+    change_lesson(root)
+    assert fill(tmp_path / "mine", root).refreshed == ["lessons/10_unet.ipynb"]
+
+
+@pytest.mark.parametrize("where", ["source", "outputs"])
+def test_an_answer_or_an_output_is_work(root, tmp_path, where):
+    fill(tmp_path / "mine", root)
+    path = tmp_path / "mine" / "labs" / "10_unet.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][0][where] = {"source": "x = 2", "outputs": [{"output_type": "stream", "text": "1"}]}[where]
+    path.write_text(json.dumps(notebook))
+    assert fill(tmp_path / "mine", root).kept == ["labs/10_unet.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "content", ["[1]", '{"cells": 1}', '{"cells": [1]}', '{"cells": [{"cell_type": 1, "source": 1}]}', ""]
+)
+def test_what_is_no_notebook_is_kept_too(root, tmp_path, content):
+    fill(tmp_path / "mine", root)
+    path = tmp_path / "mine" / "labs" / "10_unet.ipynb"
+    path.write_text(content)
+    assert fill(tmp_path / "mine", root).kept == ["labs/10_unet.ipynb"]
+    assert path.read_text() == content
+
+
 @pytest.mark.parametrize("course_changes", [False, True])
 @pytest.mark.parametrize("record", ["as written", "lost", "broken", "of another kind"])
 def test_work_of_the_student_is_kept(root, tmp_path, course_changes, record):
