@@ -163,17 +163,22 @@ def test_effects_are_printed_and_kept(root, capsys, monkeypatch):
     row = effects.Effect("00_mini", "A paper", "a < b", "none", 1.0, 0.5, 1.5, 3, True, "simulated")
     asked = []
 
-    def run(lab, *, data, n_seeds):
-        asked.append((lab, data, n_seeds))
+    def run(lab, *, data, n_seeds, quick):
+        asked.append((lab, data, n_seeds, quick))
         print("a loss curve")
         return [row]
 
     monkeypatch.setattr(effects, "run", run)
     got = printed_json(capsys, "effects", "--seeds", "3")
-    assert asked == [("00_mini", None, 3)]
+    assert asked == [("00_mini", None, 3, False)]
     assert got["rows"][0]["claim"] == "a < b"
     assert set(got["rows"][0]) == {field.name for field in fields(effects.Effect)}
-    assert json.loads((root / "bench" / "results" / "effects.json").read_text()) == got
+    table = root / "bench" / "results" / "effects.json"
+    assert json.loads(table.read_text()) == got
+    table.unlink()
+    printed_json(capsys, "effects", "--quick")
+    assert asked[-1] == ("00_mini", None, effects.N_SEEDS, True)
+    assert not table.exists()
     assert cli.main(["effects", "00_mini"]) == 0
     assert "0.5 to 1.5" in capsys.readouterr().out
 
