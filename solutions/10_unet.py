@@ -560,9 +560,9 @@ close(
 # It can be trained by: with respect to the logits, the gradient is w (p - truth) / N.
 logits, target = torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]])
 value, gradient = testing.value_and_grad(weighted_cross_entropy, logits, target, torch.tensor([[[1.0, 3.0]]]))
-close(gradient[0, 1, 0], [0.25, -0.75], "the gradient for class 1 of two unknown pixels with weights 1 and 3")
+close(gradient[0, 1, 0], np.array([0.25, -0.75]), "the gradient for class 1 of two unknown pixels with weights 1 and 3")
 ### BEGIN HIDDEN TESTS
-close(gradient[0, 0, 0], [-0.25, 0.75], "the gradient for class 0 of two unknown pixels with weights 1 and 3")
+close(gradient[0, 0, 0], np.array([-0.25, 0.75]), "the gradient for class 0 of two unknown pixels with weights 1 and 3")
 # A logit of 1000 must neither overflow nor be cut off.
 huge = torch.tensor([1000.0, -1000.0]).reshape(1, 2, 1, 1)
 value, gradient = testing.value_and_grad(weighted_cross_entropy, huge, torch.tensor([[[1]]]), torch.ones(1, 1, 1))
@@ -572,7 +572,9 @@ close(
     "the loss of a pixel that is surely wrong (logits 1000, -1000)",
     "the logarithm of a softmax overflows; log_softmax does not",
 )
-close(gradient[0, :, 0, 0], [1.0, -1.0], "the gradient of a pixel that is surely wrong", "is something clipped?")
+close(
+    gradient[0, :, 0, 0], np.array([1.0, -1.0]), "the gradient of a pixel that is surely wrong", "is something clipped?"
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]

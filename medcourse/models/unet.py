@@ -57,7 +57,8 @@ class UNet(nn.Module):
                 conv(c_in, c_out, 3, padding=padding), nn.ReLU(), conv(c_out, c_out, 3, padding=padding), nn.ReLU()
             )
 
-        self.contract = nn.ModuleList(double(c_in, c_out) for c_in, c_out in zip([in_channels, *maps[:-1]], maps, strict=True))
+        pairs = zip([in_channels, *maps[:-1]], maps, strict=True)
+        self.contract = nn.ModuleList(double(c_in, c_out) for c_in, c_out in pairs)
         self.up = nn.ModuleList(up_conv(2 * c, c, 2, stride=2) for c in reversed(maps[:-1]))
         self.expand = nn.ModuleList(double(2 * c, c) for c in reversed(maps[:-1]))
         self.head = conv(base, n_classes, 1)
@@ -85,9 +86,9 @@ class UNet(nn.Module):
         """Pixels that the output is smaller by, at each side. The paper's network: 92."""
         if self.padding == "same":
             return 0
-        depth = len(self.up)
+        depth: int = len(self.up)
         # Two 3x3 convolutions take 2 pixels a side; a pixel of level k is 2**k of the image's.
-        return 4 * (2**depth - 1) + 2 * 2**depth
+        return int(4 * (2**depth - 1) + 2 * 2**depth)
 
 
 def crop_to(skip: Tensor, like: Tensor) -> Tensor:
