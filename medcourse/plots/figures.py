@@ -135,7 +135,7 @@ def bundle(figure: Figure) -> tuple[dict[str, str], dict[str, Any]]:
     close(figure)
     png = b64encode(file.getvalue()).decode()
     alt = str(figure.get_label())
-    img = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}">'
+    img = f'<img alt="{html.escape(alt)}" style="max-width:100%" src="data:image/png;base64,{png}">'
     return {"text/plain": alt, "text/html": img, "image/png": png}, {"image/png": {"alt": alt}}
 
 

@@ -36,7 +36,7 @@ BACKENDS = ("auto", "niivue", "slider", "static", "itkwidgets")
 PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
 Spacing = tuple[float, float, float]
 
-_WATCHDOG_S = 6.0  # itkwidgets needs about 3 s where it reaches the internet
+WATCHDOG_S = 6.0  # itkwidgets needs about 3 s where it reaches the internet
 
 
 def show_slices(
@@ -282,7 +282,7 @@ def _niivue(scene: _Scene) -> Any:
         is_radiological_convention=True,
         is_nearest_interpolation=True,
         # The default is one voxel wide, which hides small things.
-        crosshair_width=0.3,
+        crosshair_width=0.8,
         crosshair_width_unit="percent",
     )
     low, high = scene.limits
@@ -348,13 +348,13 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 async def _watch(viewer: Any, box: Any, instead: Callable[[str], list[Any]]) -> None:
-    """Let the notebook go on if itkwidgets has not come up after `_WATCHDOG_S`.
+    """Let the notebook go on if itkwidgets has not come up after `WATCHDOG_S`.
 
     Its CellWatcher holds back every later cell until the browser has loaded the viewer from a CDN, for ever where that
     cannot be reached, and it has no time limit nor a public way to stop it. So its own record of the viewer is set to
     ready, as the viewer would have done. This is a private interface: `medcourse[itk]` pins the version.
     """
-    await asyncio.sleep(_WATCHDOG_S)
+    await asyncio.sleep(WATCHDOG_S)
     if not viewer.has_viewer:
         from itkwidgets.viewer import _cell_watcher  # noqa: PLC0415
 
