@@ -61,16 +61,14 @@ def validate_lab(notebook: Any, name: str) -> None:
 def _check_metadata(cell: Any, *, first_code: bool) -> None:
     meta = cells.metadata(cell)
     if not meta:
-        if cell.cell_type == "code" and not cells.is_experiment(cell):
-            raise ValueError(
-                f'expected nbgrader metadata or tags=["{cells.EXPERIMENT}"] on a code cell, got neither: '
-                "is it part of what is graded?"
-            )
+        if cells.is_run(cell):
+            tags = " or ".join(sorted(cells.NOT_RUN))
+            raise ValueError(f"expected nbgrader metadata or a tag {tags} on a code cell, got neither: is it graded?")
         return
     if not _GRADE_ID.fullmatch(str(meta.get("grade_id", ""))):
         raise ValueError(f"expected a grade_id of a-z, 0-9 and _, got {meta.get('grade_id')!r}")
-    if cells.is_experiment(cell):
-        raise ValueError("expected no nbgrader metadata on an experiment: the grader does not run it")
+    if cell.cell_type == "code" and not cells.is_run(cell):
+        raise ValueError(f"expected no nbgrader metadata on a cell that is not run, tagged {cell.metadata.tags}")
     if first_code and meta["grade_id"] != cells.SETUP:
         raise ValueError(f"expected the first graded or locked cell to be `{cells.SETUP}`")
     if meta.get("grade") and not cells.points(cell) > 0:

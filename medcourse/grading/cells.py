@@ -7,10 +7,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 EXPERIMENT = "experiment"
-"""Tag of cells that the grader does not run: they train and draw with what the student built."""
+"""Tag of cells that train and draw with what the student built."""
+
+NOT_RUN = {EXPERIMENT, "picture"}
+"""Tags of cells that the grader does not run."""
 
 SETUP = "setup"
 """The grade_id of the cell that every lab begins with."""
+
+NOT_ANSWERED = "not answered yet"
+"""What a student reads where the stub still stands."""
+
+NO_NUMBER = "this test ends in no number of points: please tell your instructor"
+"""What a student reads where a test's last line is not their fault."""
 
 
 class Marker(NamedTuple):
@@ -57,9 +66,9 @@ def is_written(cell: Mapping[str, Any]) -> bool:
     return bool(meta.get("grade")) and bool(meta.get("solution"))
 
 
-def is_experiment(cell: Mapping[str, Any]) -> bool:
-    """Say whether the grader leaves this cell out."""
-    return EXPERIMENT in cell["metadata"].get("tags", [])
+def is_run(cell: Mapping[str, Any]) -> bool:
+    """Say whether the grader runs this cell of a clean notebook."""
+    return cell["cell_type"] == "code" and NOT_RUN.isdisjoint(cell["metadata"].get("tags", []))
 
 
 def points(cell: Mapping[str, Any]) -> float:

@@ -79,8 +79,11 @@ def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SE
     run = run_notebook(clean, folder=notebook.resolve().parent, cell_seconds=cell_seconds)
     if cells.SETUP in run.failed:
         raise CourseError(f"the setup cell of {lab} fails here: {run.failed[cells.SETUP]}: run `medcourse doctor`")
+    answers = {cells.grade_id(cell) for cell in clean.cells if cells.is_answer(cell)}
     notes += [
-        f"The cell `{name}` failed: {message}." for name, message in run.failed.items() if message != "not answered yet"
+        f"The cell `{name}` failed: {message}."
+        for name, message in run.failed.items()
+        if not (name in answers and message == cells.NOT_ANSWERED)
     ]
     return CheckResult(lab, run.exercises, hidden, notes)
 

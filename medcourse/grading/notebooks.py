@@ -3,14 +3,12 @@
 import hashlib
 import json
 import re
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
-from nbformat.validator import normalize
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells
@@ -94,18 +92,21 @@ def read_notebook(path: Path) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
         raise CourseError(f"expected a notebook, got JSON that is none: {path}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cell ids that are missing or doubled are made good; nobody need know
-            notebook = nbformat.convert(nbformat.reader.reads(json.dumps(raw)), 4)  # type: ignore[no-untyped-call]
-            _, notebook = normalize(notebook)
-            nbformat.validate(notebook)
+        notebook = nbformat.convert(nbformat.reader.reads(json.dumps(raw)), 4)  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever its many readers meet
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CourseError(f"expected a notebook, got one that does not hold together: {path}: {reason}") from None
-    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CourseError(f"expected a notebook, got one that cannot be read: {path}: {reason}") from None
+    if not all(_is_cell(cell) for cell in notebook.get("cells", [None])):
+        raise CourseError(f"expected a notebook, got one whose cells are none: {path}")
+    language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
     if language != "python":
         raise CourseError(f"expected a notebook in Python, got one in {language}: {path}")
     return notebook
+
+
+def _is_cell(cell: Any) -> bool:
+    """Say whether a cell has what a splice needs; the rest may be as an editor left it."""
+    return isinstance(cell, dict) and isinstance(cell.get("cell_type"), str) and isinstance(cell.get("source"), str)
 
 
 def _name_cells(notebook: Any) -> None:

@@ -100,7 +100,7 @@ def graded_cells(notebook: Any) -> list[Cell]:
     answers: list[str] = []
     length = 0
     for cell in notebook.cells:
-        if cell.cell_type != "code" or kinds.is_experiment(cell):
+        if not kinds.is_run(cell):
             continue
         name = kinds.grade_id(cell) or cell.id
         if kinds.is_test(cell):

@@ -24,6 +24,8 @@ from typing import Any, TextIO
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from medcourse.grading.cells import NO_NUMBER, NOT_ANSWERED
+
 _MESSAGE_LIMIT = 1000  # characters: numpy can print a page where a line says it
 
 
@@ -50,13 +52,20 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+class _Shell(InteractiveShell):
+    """IPython in a process of ours, which is neither a terminal nor a kernel and has no event loop to tie in."""
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Do nothing: `%matplotlib inline` asks for it."""
+
+
 class Runner:
     """A namespace in which the cells of one notebook run, as in a kernel, magics included."""
 
     def __init__(self, report: TextIO, seconds: float) -> None:
         config = Config()
         config.HistoryManager.enabled = False  # its thread would be in the way of a fork
-        self.shell = InteractiveShell.instance(config=config)
+        self.shell = _Shell.instance(config=config)
         self.report = report
         self.seconds = seconds
         self.failed: dict[str, BaseException] = {}  # code cells that did not run to their end, and why
@@ -129,7 +138,7 @@ class Runner:
                 score = min(max(float(earned), 0.0), float(cell["points"]))
                 message = "" if score == cell["points"] else f"{score:g} of {cell['points']:g} points"
             else:
-                message, error_name = "this test ends in no number of points: please tell your instructor", "ValueError"
+                message, error_name = NO_NUMBER, "ValueError"
         self.tell(event="verdict", id=cell["id"], score=score, message=message, error=error_name)
 
     def _execute(self, source: str, cell_id: str) -> Any:
@@ -146,7 +155,7 @@ class Runner:
     def _explain(self, error: BaseException) -> str:
         """Say what happened and in which line of the student's: never in which line of a test."""
         if isinstance(error, NotImplementedError):
-            return "not answered yet"
+            return NOT_ANSWERED
         if isinstance(error, CellTimeoutError):
             return f"took longer than {self.seconds:g} s: is there a loop that does not end?"
         text = " ".join(str(error).split())[:_MESSAGE_LIMIT]
