@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
+from playwright.sync_api import expect
 
 from medcourse.workspace import fill
 from tests.browser import jupyterlab
@@ -158,10 +159,10 @@ def test_lesson_runs_shows_its_progress_and_plays(course):
     page.locator(".jp-OutputArea-output .widget-hprogress").first.wait_for(timeout=90_000)
     course.wait_idle(page, timeout_s=180)
     handle = page.locator(".jp-OutputArea-output .noUi-handle").first
-    shown = page.locator(".jp-CodeCell", has=handle).locator("img").first
-    before = shown.get_attribute("alt")
+    picture = page.locator(".jp-OutputArea-output", has=page.locator(".noUi-handle")).first.locator("img")
+    before = picture.get_attribute("alt")
     handle.press("ArrowRight")
-    page.wait_for_function("([image, before]) => image.alt !== before", arg=[shown.element_handle(), before])
+    expect(picture).not_to_have_attribute("alt", before, timeout=10_000)
     assert not [url for url in course.external if not url.startswith(IMJOY)]
 
 
