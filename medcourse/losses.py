@@ -1,7 +1,6 @@
 """What a network is trained to make small."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor

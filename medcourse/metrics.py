@@ -95,7 +95,7 @@ def match_objects(truth: NDArray[np.integer], predicted: NDArray[np.integer], *,
 
 
 def label_objects(mask: NDArray[np.bool_], *, min_size_px: int = 0) -> NDArray[np.int32]:
-    """Number the 4-connected parts of `mask` (H, W) from 1; parts smaller than `min_size_px` become background.
+    """Give each 4-connected part of `mask` (H, W) a number from 1; parts below `min_size_px` become background.
 
     4-connected, because a one-pixel diagonal border between two cells must be enough to keep them apart.
     """

@@ -11,6 +11,7 @@ from medcourse.plots.figures import finish, start
 
 _MAPS = "#9ecae1"  # feature maps
 _SKIP = "#fdd0a2"  # feature maps that were cut out and put beside
+_WIDTH, _STEP, _DROP = 0.12, 0.55, 1.0  # of a box, from box to box, from level to level
 _ARROWS = {"convolve": "#1f77b4", "pool": "#d62728", "up": "#2ca02c", "crop": "#7f7f7f"}
 
 
@@ -42,41 +43,30 @@ def draw_unet(
     'U-Net with 4 poolings: 572 x 572 pixels in, 388 x 388 out, 64'
     """
     down, up = unet_sides(side, depth)
-    ax = start(ax, width_inches=10, height_inches=1.1 * (depth + 1) + 0.8)
-    width, gap, drop = 0.5, 0.55, 1.0
+    ax = start(ax, width_inches=10.0, proportion=(1.1 * (depth + 1) + 0.8) / 10)
     x = 0.0
-    ends = []  # where the boxes that are handed across end
+    handed: list[tuple[float, float]] = []  # the right edge of the last box of each level on the way down
     for level, sides in enumerate(down):
-        channels = base * 2**level
-        before = in_channels if level == 0 else channels // 2
-        y = -level * drop
-        for i, pixels in enumerate(sides):
-            _box(ax, x, y, pixels / side, before if i == 0 else channels, pixels)
-            if i:
-                _arrow(ax, (x - gap + 0.12, y), (x - 0.04, y), "convolve")
-            x += width + gap - 0.5
-        ends.append((x - gap + 0.12, y))
-        if level < depth:
-            x -= gap
-            _arrow(ax, (x + 0.06, y - 0.32), (x + 0.06, y - drop + 0.32), "pool")
+        y, channels = -level * _DROP, base * 2**level
+        first = in_channels if level == 0 else channels // 2
+        if level:
+            _arrow(ax, (x + _WIDTH / 2, y + _DROP - 0.42), (x + _WIDTH / 2, y + 0.36), "pool")
+        x = _row(ax, x, y, [first, channels, channels], sides, full=side)
+        handed.append((x + _WIDTH, y))
     for level, sides in zip(reversed(range(depth)), up, strict=True):
-        channels, y = base * 2**level, -level * drop
-        x -= gap
-        _arrow(ax, (x + 0.06, y - drop + 0.32), (x + 0.06, y - 0.32), "up")
-        x_end, _ = ends[level]
-        _arrow(ax, (x_end, y), (x - 0.16, y), "crop")
-        for i, pixels in enumerate(sides):
-            _box(ax, x, y, pixels / side, 2 * channels if i == 0 else channels, pixels, half=i == 0)
-            if i:
-                _arrow(ax, (x - gap + 0.12, y), (x - 0.04, y), "convolve")
-            x += gap
-    _box(ax, x, 0.0, up[-1][-1] / side if depth else down[0][-1] / side, n_classes, up[-1][-1] if depth else down[0][-1])
-    _arrow(ax, (x - gap + 0.12, 0.0), (x - 0.04, 0.0), "convolve")
-    _legend(ax, depth * drop)
-    ax.set_xlim(-0.5, x + 0.6)
-    ax.set_ylim(-depth * drop - 0.75, 0.6)
-    ax.set_axis_off()
+        y, channels = -level * _DROP, base * 2**level
+        _arrow(ax, (x + _WIDTH / 2, y - _DROP + 0.36), (x + _WIDTH / 2, y - 0.42), "up")
+        _arrow(ax, handed[level], (x - _WIDTH, y), "crop")
+        _box(ax, x - _WIDTH, y, sides[0] / side, colour=_SKIP)
+        x = _row(ax, x, y, [2 * channels, channels, channels], sides, full=side)
     out = up[-1][-1] if depth else down[0][-1]
+    _arrow(ax, (x + _WIDTH, 0.0), (x + _STEP, 0.0), "convolve")
+    x += _STEP
+    _box(ax, x, 0.0, out / side, channels=n_classes, pixels=out)
+    _legend(ax)
+    ax.set_xlim(-0.5, x + 0.6)
+    ax.set_ylim(-depth * _DROP - 0.75, 0.6)
+    ax.set_axis_off()
     return finish(
         ax,
         f"U-Net with {depth} poolings: {side} x {side} pixels in, {out} x {out} out, {base} feature maps on the first "
@@ -89,7 +79,9 @@ def unet_sides(side: int, depth: int) -> tuple[list[list[int]], list[list[int]]]
     down, up, pixels = [], [], side
     for level in range(depth + 1):
         if pixels <= 4 or (level < depth and pixels % 2):
-            raise CourseError(f"a side of {side} does not fit {depth} poolings: level {level} would get {pixels} pixels")
+            raise CourseError(
+                f"a side of {side} does not fit {depth} poolings: level {level} would get {pixels} pixels"
+            )
         down.append([pixels, pixels - 2, pixels - 4])
         pixels = (pixels - 4) // 2
     pixels = down[-1][-1]
@@ -102,20 +94,32 @@ def unet_sides(side: int, depth: int) -> tuple[list[list[int]], list[list[int]]]
     return down, up
 
 
-def _box(ax: Axes, x: float, y: float, height: float, channels: int, pixels: int, *, half: bool = False) -> None:
-    tall = 0.12 + 0.42 * height
-    ax.add_patch(Rectangle((x, y - tall / 2), 0.12, tall, facecolor=_MAPS, edgecolor="black", linewidth=0.8))
-    if half:
-        ax.add_patch(Rectangle((x - 0.12, y - tall / 2), 0.12, tall, facecolor=_SKIP, edgecolor="black", linewidth=0.8))
-    ax.text(x + 0.06, y + tall / 2 + 0.03, f"{channels}", ha="center", va="bottom", fontsize=8)
-    ax.text(x + 0.06, y - tall / 2 - 0.03, f"{pixels}²", ha="center", va="top", fontsize=7, color="0.3")
+def _row(ax: Axes, x: float, y: float, channels: list[int], sides: list[int], *, full: int) -> float:
+    """Draw the maps of one level from `x` on, with a convolution between neighbours; return the last one's place."""
+    for i, (c, pixels) in enumerate(zip(channels, sides, strict=True)):
+        if i:
+            _arrow(ax, (x + _WIDTH, y), (x + _STEP, y), "convolve")
+            x += _STEP
+        _box(ax, x, y, pixels / full, channels=c, pixels=pixels)
+    return x
+
+
+def _box(
+    ax: Axes, x: float, y: float, share: float, *, colour: str = _MAPS, channels: int = 0, pixels: int = 0
+) -> None:
+    """Draw feature maps as a box as high as their `share` of the input's side, with the two numbers if given."""
+    height = 0.12 + 0.42 * share
+    ax.add_patch(Rectangle((x, y - height / 2), _WIDTH, height, facecolor=colour, edgecolor="black", linewidth=0.8))
+    if channels:
+        ax.text(x + _WIDTH / 2, y + height / 2 + 0.03, f"{channels}", ha="center", va="bottom", fontsize=8)
+        ax.text(x + _WIDTH / 2, y - height / 2 - 0.03, f"{pixels}²", ha="center", va="top", fontsize=7, color="0.3")
 
 
 def _arrow(ax: Axes, tail: tuple[float, float], head: tuple[float, float], kind: str) -> None:
     ax.add_patch(FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=9, color=_ARROWS[kind], linewidth=1.2))
 
 
-def _legend(ax: Axes, bottom: float) -> None:
+def _legend(ax: Axes) -> None:
     said = {
         "convolve": "3 x 3 convolution and ReLU (the last: 1 x 1)",
         "pool": "2 x 2 maximum pooling",
