@@ -55,6 +55,17 @@ def test_cell_ids_come_from_grade_ids_else_from_text_so_an_insertion_changes_no_
     assert [cell.id for cell in lab_notebook(longer).cells][1:] == before
 
 
+def test_a_written_question_that_marks_no_solution_is_one_but_for_its_marking_scheme(course):
+    lab = course / "solutions" / "mini.py"
+    unmarked = re.sub(r"# When does.*?# ### BEGIN SOLUTION\n", "", lab.read_text(), flags=re.DOTALL)
+    lab.write_text(unmarked.replace("# ### END SOLUTION\n", ""))
+    why = next(cell for cell in lab_notebook(lab).cells if cell.id == "why")
+    assert why.source.startswith("### BEGIN SOLUTION\nFor small structures")
+    assert "### END SOLUTION\n\n=== BEGIN MARK SCHEME ===\n3 points" in why.source
+    release.build(course)
+    assert next(cell for cell in released(course).cells if cell.id == "why").source.strip() == "YOUR ANSWER HERE"
+
+
 def test_two_cells_of_the_same_text_get_two_ids(tmp_path):
     path = tmp_path / "twice.py"
     path.write_text("# %%\nx = 1\n\n# %%\nx = 1\n")

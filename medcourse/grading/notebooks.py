@@ -55,9 +55,17 @@ def lesson_notebook(path: Path) -> Any:
 
 
 def lab_notebook(path: Path) -> Any:
-    """Make nbgrader's source notebook of a lab: as `lesson_notebook`, and each exercise's heading states its points."""
+    """Make nbgrader's source notebook of a lab: as `lesson_notebook`, and each exercise's heading states its points.
+
+    A written question that marks no solution is one, but for its marking scheme. nbgrader would take the scheme for a
+    part of the solution, too, and the person who grades would not see it.
+    """
     notebook = lesson_notebook(path)
     _state_points(notebook)
+    for cell in notebook.cells:
+        if cells.is_written(cell) and cells.SOLUTION.begin not in cell.source:
+            answer, scheme = cells.split_mark_scheme(cell.source)
+            cell.source = f"### {cells.SOLUTION.begin}\n{answer.rstrip()}\n### {cells.SOLUTION.end}\n\n{scheme}"
     return notebook
 
 
