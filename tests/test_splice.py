@@ -197,6 +197,12 @@ def test_half_characters_do_not_keep_a_notebook_from_being_written(lab):
     nbformat.writes(clean).encode("utf-8")
 
 
+def test_cells_that_no_editor_would_write_are_cells_of_the_students(lab):
+    handed_in = {"cells": [{"cell_type": "code", "source": ["x = ", "1"], "id": [1], "metadata": None}, *lab.cells]}
+    clean, _ = splice(lab, handed_in)
+    assert sources(clean) == ["x = 1", *sources(lab)]
+
+
 # --- Whatever students and their editors do ---
 
 anything = st.recursive(

@@ -47,7 +47,7 @@ def splice(release: Any, submission: Any) -> tuple[Any, list[str]]:
     """
     clean = copy.deepcopy(release)
     originals: dict[str, Any] = {cells.grade_id(cell) or cell["id"]: cell for cell in clean["cells"]}
-    names = list(_recognise(submission["cells"], originals))
+    names = _recognise(submission["cells"], originals)
     handed_in: dict[str, list[Cell]] = defaultdict(list)
     for name, cell in zip(names, submission["cells"], strict=True):
         if name is not None:
@@ -83,17 +83,29 @@ def splice(release: Any, submission: Any) -> tuple[Any, list[str]]:
     return clean, findings
 
 
-def _recognise(submitted: Sequence[Cell], originals: dict[str, Any]) -> Iterator[str | None]:
-    """Yield for each submitted cell the cell of the release that it is, None for one that the student added."""
+def _recognise(submitted: Sequence[Cell], originals: dict[str, Any]) -> list[str | None]:
+    """Return for each submitted cell the cell of the release that it is, None for one that the student added."""
+    names: list[str | None] = [
+        next(
+            (
+                label
+                for label in (cells.grade_id(cell), cell.get("id"))
+                if isinstance(label, str) and label in originals
+            ),
+            None,
+        )
+        for cell in submitted
+    ]
     # Editors that drop metadata and cell ids leave at least the text of what nobody was asked to change.
-    by_text = {(cell["cell_type"], _text(cell)): name for name, cell in originals.items() if not _is_editable(cell)}
-    for cell in submitted:
-        for name in (cells.grade_id(cell), cell.get("id"), by_text.get((cell["cell_type"], _text(cell)))):
-            if name in originals:
-                yield name
-                break
-        else:
-            yield None
+    lost = {
+        (original["cell_type"], _text(original)): name
+        for name, original in originals.items()
+        if name not in names and not _is_editable(original)
+    }
+    return [
+        lost.get((cell["cell_type"], _text(cell))) if name is None else name
+        for name, cell in zip(names, submitted, strict=True)
+    ]
 
 
 def _findings(name: str, original: Cell, copies: Sequence[Cell]) -> Iterator[str]:
@@ -157,7 +169,8 @@ def _with_added(originals: dict[str, Any], added: dict[str | None, list[Cell]]) 
 def _added_cell(cell: Cell, cell_id: str, *, behind_tests: bool) -> Any:
     fields: dict[str, Any] = {"id": cell_id, "cell_type": cell["cell_type"], "metadata": {}, "source": _source(cell)}
     if cell["cell_type"] == "code":
-        tags = cell.get("metadata", {}).get("tags", [])
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags") if isinstance(metadata, dict) else None
         if behind_tests or (isinstance(tags, list) and cells.EXPERIMENT in tags):
             fields["metadata"] = {"tags": [cells.EXPERIMENT]}
         fields |= {"outputs": [], "execution_count": None}
