@@ -25,7 +25,6 @@
 # **Cost:** {{cost}}
 
 # %%
-# %matplotlib inline
 import numpy as np
 import torch
 from torch.nn import functional

@@ -138,9 +138,7 @@ def report(effects: Sequence[Effect]) -> Any:
 
 
 @contextmanager
-def settings(
-    *, folder: Path | None = None, n_seeds: int = N_SEEDS, thorough: bool = False
-) -> Iterator[list[Effect]]:
+def settings(*, folder: Path | None = None, n_seeds: int = N_SEEDS, thorough: bool = False) -> Iterator[list[Effect]]:
     """Let the experiments within run with these settings; yields the list that their rows go to."""
     global _run  # noqa: PLW0603  (a notebook's cells cannot be handed an argument)
     before, _run = _run, _Run(folder, n_seeds, thorough)

@@ -30,7 +30,6 @@
 # recordings, too; the last section says how.
 
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# %matplotlib inline
 import numpy as np
 import torch
 from scipy import ndimage

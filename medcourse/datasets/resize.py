@@ -1,5 +1,7 @@
 """Pictures of a size that a laptop can learn from."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -28,12 +30,17 @@ def shrink(data: Bunch, *, longest_px: int) -> Bunch:
     """
     from skimage.transform import resize  # noqa: PLC0415  (only where there is something to scale)
 
+    rescale: Any = resize  # scikit-image has types for some functions only
+
     if longest_px < 16:
         raise ValueError(f"longest_px must be at least 16, got {longest_px}")
     images, labels = [], []
     for image, label in zip(data.images, data.labels, strict=True):
         factor = min(1.0, longest_px / max(image.shape))
-        shape = tuple(max(1, round(factor * side)) for side in image.shape)
-        images.append(image if factor == 1 else resize(image, shape, anti_aliasing=True).astype(image.dtype))
-        labels.append(label if factor == 1 else resize(label, shape, order=0, anti_aliasing=False, preserve_range=True))
-    return Bunch(**{**data, "images": images, "labels": [label.astype(np.int32) for label in labels]})
+        if factor < 1:
+            shape = tuple(max(1, round(factor * side)) for side in image.shape)
+            image = rescale(image, shape, anti_aliasing=True).astype(image.dtype)  # noqa: PLW2901
+            label = rescale(label, shape, order=0, anti_aliasing=False, preserve_range=True)  # noqa: PLW2901
+        images.append(image)
+        labels.append(label.astype(np.int32))
+    return Bunch(**{**data, "images": images, "labels": labels})

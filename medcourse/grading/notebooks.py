@@ -12,6 +12,7 @@ import nbformat
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells
+from medcourse.grading.records import fill
 
 _KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -51,6 +52,7 @@ def lesson_notebook(path: Path) -> Any:
     notebook.metadata = node(**_KERNEL)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     _name_cells(notebook)
+    fill(notebook, path)
     return notebook
 
 

@@ -1,0 +1,80 @@
+"""Measured numbers and rendered pictures, put into the text of lessons and labs where it asks for them.
+
+No number of a measurement is written by hand: `{{cost}}` and `{{effects}}` stand for what `bench/cost.py` and
+`medcourse effects` left in `bench/results`, and `attachment:NAME.png` for what `bench/pictures.py` rendered.
+"""
+
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from medcourse.errors import CourseError
+
+COST = Path("bench", "results", "cost.json")
+EFFECTS = Path("bench", "results", "effects.json")
+PICTURES = Path("solutions", "pictures")
+
+_ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
+
+
+def fill(notebook: Any, path: Path) -> None:
+    """Replace the marks in the markdown cells of a notebook.
+
+    Parameters
+    ----------
+    notebook
+        Made from `path`; changed in place.
+    path
+        `course/<slug>.py` or `solutions/<slug>.py`; the records lie beside that folder.
+
+    Raises
+    ------
+    CourseError
+        A record or a picture is not there; says what makes it.
+    """
+    root = path.resolve().parents[1]
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        if "{{cost}}" in cell.source:
+            cell.source = cell.source.replace("{{cost}}", cost_line(root, path))
+        if "{{effects}}" in cell.source:
+            cell.source = cell.source.replace("{{effects}}", effects_table(root, path.stem))
+        for name in _ATTACHMENT.findall(cell.source):
+            picture = root / PICTURES / path.stem / name
+            if not picture.is_file():
+                raise CourseError(f"expected a picture at {picture}, found none: run `python bench/pictures.py`")
+            cell.setdefault("attachments", {})[name] = {"image/png": b64encode(picture.read_bytes()).decode()}
+
+
+def cost_line(root: Path, path: Path) -> str:
+    """Say what running the notebook took when it was last measured."""
+    key = f"{path.parent.name}/{path.stem}"
+    costs = _read(root / COST, "python bench/cost.py")
+    if key not in costs:
+        raise CourseError(f"expected the cost of {key} in {COST}, found none: run `python bench/cost.py`")
+    cost = costs[key]
+    return f"running all cells takes {cost['seconds']:.0f} s and {cost['peak_gb']:.1f} GB of memory on {cost['on']}."
+
+
+def effects_table(root: Path, slug: str) -> str:
+    """Return the simulated rows of a unit in the reproduction table, as markdown."""
+    rows = [row for row in _read(root / EFFECTS, "medcourse effects")["rows"] if row["unit"] == slug]
+    rows = [row for row in rows if row["data"] == "simulated"]
+    if not rows:
+        raise CourseError(f"expected effects of {slug} in {EFFECTS}, found none: run `medcourse effects {slug}`")
+    verdict = {True: "holds", False: "does not hold", None: "cannot be told"}
+    lines = ["| claim | the paper | ours (95 % interval) | verdict |", "|---|---|---|---|"]
+    for row in rows:
+        ours = "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
+        lines.append(f"| {row['claim']} | {row['paper_figure']} | {ours} | {verdict[row['holds']]} |")
+    return "\n".join(lines)
+
+
+def _read(path: Path, command: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise CourseError(f"expected a record at {path}, found none: run `{command}`")
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
