@@ -122,7 +122,7 @@ def report(effects: Sequence[Effect]) -> Any:
     import pandas as pd  # noqa: PLC0415
 
     _run.rows.extend(effects)
-    verdict = {True: "holds", False: "does not hold", None: "cannot be told here"}
+    verdict = {True: "holds", False: "not shown", None: "cannot be told here"}
     return pd.DataFrame(
         [
             {

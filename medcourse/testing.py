@@ -166,7 +166,9 @@ def value_and_grad(function: Callable[..., Any], *args: Any, wrt: int = 0) -> tu
     >>> value_and_grad(lambda x: (x**2).sum(), torch.tensor([1.0, 3.0]))
     (tensor(10.), tensor([2., 6.]))
     """
-    inputs = [arg.clone().requires_grad_(i == wrt) if isinstance(arg, Tensor) else arg for i, arg in enumerate(args)]
+    inputs = [
+        arg.detach().clone().requires_grad_(i == wrt) if isinstance(arg, Tensor) else arg for i, arg in enumerate(args)
+    ]
     value = function(*inputs)
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise AssertionError(f"expected a tensor with one number, got {_kind(value)}: is the mean or sum missing?")

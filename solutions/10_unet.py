@@ -217,7 +217,7 @@ close(joined[:, :3], skip[..., 1:5, 1:5], "the channels of the skip", "added ins
 # </details>
 
 
-# %%
+# %% nbgrader={"grade": false, "grade_id": "double_convolution", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
     """Two unpadded 3 x 3 convolutions, each with a ReLU: (B, C, H, W) to (B, C', H - 4, W - 4)."""
     return nn.Sequential(

@@ -20,8 +20,8 @@ CUDA = re.compile(r"nvidia-|cuda-|triton$")
 
 
 def pins(lines):
-    pairs = (line.split("==") for line in lines if "==" in line)
-    return {canonicalize_name(name): version.strip() for name, version in pairs}
+    pinned = (Requirement(line) for line in lines if "==" in line)
+    return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in pinned}
 
 
 CONSTRAINTS = pins(line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))

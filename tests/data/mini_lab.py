@@ -3,7 +3,6 @@
 # Three answers and a written question, in a second.
 
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# ruff: noqa: E501
 import sys
 
 import numpy as np

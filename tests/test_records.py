@@ -1,0 +1,58 @@
+"""Numbers and pictures come from records, and their absence is said in words."""
+
+import json
+
+import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from medcourse.errors import CourseError
+from medcourse.grading.records import fill
+
+
+@pytest.fixture
+def course(tmp_path):
+    for folder in ("course", "bench/results", "solutions/pictures/07_x"):
+        (tmp_path / folder).mkdir(parents=True)
+    cost = {"seconds": 12.3, "peak_gb": 0.84, "on": "2 cores of a machine"}
+    (tmp_path / "bench/results/cost.json").write_text(json.dumps({"course/07_x": cost}))
+    row = {"unit": "07_x", "paper": "p", "claim": "more", "paper_figure": "none", "seeds": 5}
+    rows = [
+        {**row, "ours": 1.234, "low": 1.0, "high": 1.5, "holds": True, "data": "simulated"},
+        {**row, "ours": None, "low": None, "high": None, "holds": None, "data": "simulated"},
+        {**row, "ours": 9.0, "low": 8.0, "high": 10.0, "holds": True, "data": "real"},
+    ]
+    (tmp_path / "bench/results/effects.json").write_text(json.dumps({"rows": rows}))
+    (tmp_path / "solutions/pictures/07_x/map.png").write_bytes(b"png")
+    return tmp_path
+
+
+def filled(course, text, name="course/07_x.py"):
+    notebook = new_notebook(cells=[new_markdown_cell(text)])
+    fill(notebook, course / name)
+    return notebook.cells[0]
+
+
+def test_cost_and_effects_are_the_measured_ones(course):
+    assert filled(course, "It costs: {{cost}}").source == (
+        "It costs: running all cells takes 12 s and 0.8 GB of memory on 2 cores of a machine."
+    )
+    table = filled(course, "{{effects}}").source.splitlines()
+    assert table[2:] == ["| more | none | 1.2 (1 to 1.5) | holds |", "| more | none |  | cannot be told |"]
+
+
+def test_pictures_are_attached(course):
+    cell = filled(course, "![A map](attachment:map.png)")
+    assert cell.attachments == {"map.png": {"image/png": "cG5n"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{cost}}", r"cost of course/08_y.*bench/cost.py"),
+        ("{{effects}}", r"effects of 08_y.*medcourse effects 08_y"),
+        ("![A map](attachment:map.png)", r"08_y/map.png.*bench/pictures.py"),
+    ],
+)
+def test_what_was_not_measured_is_not_made_up(course, text, said):
+    with pytest.raises(CourseError, match=said):
+        filled(course, text, "course/08_y.py")
