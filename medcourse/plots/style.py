@@ -17,7 +17,7 @@ def use_style() -> None:
     'gray'
     """
     import matplotlib as mpl  # noqa: PLC0415  (the palette alone should cost nothing)
-    from matplotlib import cycler  # noqa: PLC0415
+    from matplotlib.rcsetup import cycler  # noqa: PLC0415
 
     mpl.rcParams.update(
         {
