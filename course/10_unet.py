@@ -456,20 +456,28 @@ plots.describe(
 # Nothing warned us. The network draws something in any picture, and it looks like outlines. Hospitals meet the same thing with
 # another scanner, another stain, another injection protocol.
 #
-# **A count that is wrong in one direction.** Merging grows where cells crowd. Let us count in sparse and in crowded dishes:
+# **A count that errs with the density.** The network was trained at one density. Let us count in sparser and in more crowded
+# dishes. **Predict:** too many, or too few?
 
 # %%
+counts = {}
 for density in (600, 1600, 2800):
     cells = datasets.make_cells(6, seed=5, cells_per_mm2=density)
     true = np.mean([label.max() for label in cells.labels])
     found = np.mean([segment(image).max() for image in cells.images])
-    print(
-        f"{density:5d} seeded cells per mm²: {true:5.1f} cells an image, counted {found:5.1f} ({100 * (found / true - 1):+.0f} %)"
-    )
+    counts[density] = true, found
+    print(f"{density:5d} per mm²: {true:5.1f} cells an image, counted {found:5.1f} ({found / true - 1:+.0%})")
+
+(true_before, found_before), (true_after, found_after) = counts[2800], counts[600]
+print(f"a drug that thins the crowded dish out to the sparse one: {true_after / true_before - 1:+.0%} cells", end=", ")
+print(f"counted {found_after / found_before - 1:+.0%}")
 
 # %% [markdown]
-# An error that depends on the thing to be measured is worse than noise: averaging over a thousand dishes does not remove it. A
-# drug that kills half of the cells would seem to kill fewer.
+# Where cells crowd, neighbours merge, and the count is too low. Where they are few, it is too high: the network
+# expects cells, and takes specks and noise for some.
+#
+# An error that depends on the thing to be measured is worse than noise. Averaging over a thousand dishes does not
+# remove it. Here it would hide most of what the drug did.
 #
 # **The truth is an opinion.** Here outlines are exact. In real data experts differ, most of all at thin, faint borders: just the
 # pixels that the weight map makes ten times as important. A network trained so repeats the habits of one annotator.

@@ -5,6 +5,9 @@ import socket
 
 import pytest
 
+# Labs and proofs are data to tests; with --doctest-modules pytest would run them as modules.
+collect_ignore_glob = ["data/*", "labs/*"]
+
 
 def _is_here(host):
     if host in {None, "", b"", "localhost", b"localhost", socket.gethostname()}:
