@@ -55,6 +55,7 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> T
 
     Examples
     --------
+    >>> import torch
     >>> logits, target = torch.zeros(1, 2, 1, 2), torch.zeros(1, 1, 2, dtype=torch.long)
     >>> round(weighted_cross_entropy(logits, target, torch.tensor([[[1.0, 3.0]]])).item(), 4)  # 2 log 2
     1.3863
@@ -69,6 +70,7 @@ def soft_dice_loss(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -> Te
 
     Examples
     --------
+    >>> import torch
     >>> target = torch.tensor([[[0, 1]]])
     >>> sure = 50.0 * functional.one_hot(target, 2).movedim(-1, 1)
     >>> round(soft_dice_loss(sure, target).item(), 4)

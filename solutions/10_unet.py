@@ -11,7 +11,7 @@
 #
 # A biologist counts cells before and after a drug. If two neighbours melt into one, the count is wrong, even though
 # almost every pixel is right. In this lab you build the network of Ronneberger, Fischer and Brox (2015), and the three
-# tricks that made it win with 30 training images.
+# tricks that its authors used with 30 training images.
 #
 # **You will be able to**
 #
@@ -43,7 +43,7 @@ testing.begin_lab(seed=10)
 plots.use_style()
 
 # %% [markdown]
-# Four cells that touch, and the truth that an expert would draw. The network has to answer *cell or not* for each
+# Cells that touch, and the truth that an expert would draw. The network has to answer *cell or not* for each
 # pixel, so two touching cells need at least a thin line of background between them. `separate_cells` draws it into the
 # truth, as the authors did.
 
@@ -55,7 +55,7 @@ plots.overlay(
     truth[0],
     "Simulated cells in DIC",
     spacing_um=dish.spacing_um,
-    alt="Simulated DIC image of a dozen touching cells; thin background lines part the coloured outlines.",
+    alt="Simulated DIC image of 17 cells, many of which touch; thin background lines part the coloured outlines.",
 )
 
 # %% [markdown]
@@ -65,13 +65,15 @@ plots.overlay(
 # computed from invented ones. On each level, two convolutions take 4 pixels off each side length; pooling halves it;
 # the up-convolution doubles it. With $D$ poolings, a side of $n$ pixels goes through
 #
-# $$ n \;\to\; \underbrace{\frac{n-4}{2}}_{D \text{ times}} \;\to\; -4 \;\to\;
-# \underbrace{2n' - 4}_{D \text{ times}} $$
+# $$ \underbrace{n \to \frac{n - 4}{2}}_{D \text{ times}}, \qquad \underbrace{n \to n - 4}_{\text{once}}, \qquad
+# \underbrace{n \to 2n - 4}_{D \text{ times}}, $$
+#
+# where $n$ is each time what the step before gave.
 #
 # Pooling halves only an even side. An odd one would lose its last row: the skip connection would then be half a pixel
 # off. Write a function that walks through the network and says what comes out, or that nothing can.
 #
-# **Predict first:** the paper's figure 1 puts 572 pixels in. How many come out, and how wide is the rim that is lost?
+# **Predict first:** the paper's network takes 572 pixels. What is the next larger side that it takes, and what comes out?
 
 
 # %% nbgrader={"grade": false, "grade_id": "output_side", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -106,14 +108,14 @@ def output_side(side: int, depth: int = 4) -> int | None:
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Two loops of `depth` rounds with the bottom's two convolutions between them. Where in the first loop must you look
-# whether the side is even: before or after the convolutions?
+# Two loops of `depth` rounds, with the bottom's two convolutions between them. The first loop can stop the walk early.
+# What must you look at when the second one is through?
 #
 # </details>
 
 # %% nbgrader={"grade": true, "grade_id": "output_side_sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # The size of what comes out. The paper's figure 1: 572 pixels in, 388 out.
-close(output_side(572, depth=4), 388, "output_side(572, depth=4)", "do both paths convolve twice?")
+close(output_side(572, depth=4), 388, "output_side(572, depth=4)", "do both paths convolve twice, and the bottom too?")
 close(output_side(20, depth=1), 4, "output_side(20, depth=1)")
 ### BEGIN HIDDEN TESTS
 for side, depth, expected in [(188, 4, 4), (44, 2, 4), (124, 2, 84), (140, 3, 52), (92, 3, 4), (9, 0, 5)]:
@@ -200,14 +202,19 @@ close(
 ### BEGIN HIDDEN TESTS
 joined = crop_and_concatenate(skip, up)
 close(joined[:, 3:], up, "the channels that come up", "the skip's channels come first")
-close(joined[:, :3], skip[..., 1:5, 1:5], "the channels of the skip", "added instead of concatenated?")
+close(
+    joined[:, :3],
+    skip[..., 1:5, 1:5],
+    "the channels of the skip",
+    "added instead of concatenated, or cut from another place than the centre?",
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # Now the whole network, of any width and depth. `double_convolution` is given. Level $k$ of the way down has
 # `base * 2**k` feature maps; below the last pooling there are `base * 2**depth`. An up-convolution
-# (`nn.ConvTranspose2d`, 2 x 2, stride 2) halves their number, and after the concatenation a double convolution halves
-# it again. A 1 x 1 convolution turns the last maps into one logit for each class.
+# (`nn.ConvTranspose2d`, 2 x 2, stride 2) halves their number; the concatenation doubles it, and a double convolution
+# brings it back down. Only the double convolutions have a ReLU: none follows the up-convolution or the 1 x 1. A 1 x 1 convolution turns the last maps into one logit for each class.
 #
 # <details><summary>Hint</summary>
 #
@@ -348,18 +355,18 @@ for depth, side in [(1, 28), (2, 52)]:
 # %% [markdown]
 # ## Exercise 3: the border that counts
 #
-# The line between two touching cells is thin: perhaps one pixel in fifty. A network that ignores it is wrong on
+# The line between two touching cells is thin: about one pixel in thirty. A network that ignores it is wrong on
 # almost nothing. So the authors made these pixels expensive. Each pixel $x$ weighs
 #
 # $$ w(x) = w_c(x) + w_0 \exp\left(-\frac{(d_1(x) + d_2(x))^2}{2\sigma^2}\right) $$
 #
-# - $w_c = N / (2 N_c)$ makes both classes count the same: $N$ pixels in all, $N_c$ of the pixel's own class. (The paper
+# - $w_c = N / (2 N_c)$ makes both classes, cell and background, count the same: $N$ pixels in all, $N_c$ of the pixel's own class. (The paper
 #   does not say which balance it used; this is the usual one.)
 # - $d_1$ is the distance to the nearest cell and $d_2$ that to the second nearest, in pixels: from the pixel to the
 #   closest pixel of that cell, so 0 inside it. With fewer than two cells there is no border, and no second term.
 # - $w_0$ sets the height of the ridge and $\sigma$ its width; the paper took 10 and about 5 pixels.
 #
-# **Predict first:** where is $w$ largest: in the middle of a cell, at the edge of a lonely cell, or between two?
+# **Predict first:** two cells, two pixels of background between them, $\sigma = 5$. Is the ridge there 10, or lower?
 #
 # <details><summary>Hint</summary>
 #
@@ -551,7 +558,7 @@ close(
     weighted_cross_entropy(logits, target, weights),
     -(weights.numpy() * log_p).mean(),
     "the loss of two images with three classes",
-    "log-softmax over the classes (axis 1), then the true class of each pixel",
+    "log-softmax over the classes (axis 1), the true class of each pixel, its own weight, and only then the mean",
 )
 ### END HIDDEN TESTS
 
@@ -559,7 +566,12 @@ close(
 # It can be trained by: with respect to the logits, the gradient is w (p - truth) / N.
 logits, target = torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]])
 value, gradient = testing.value_and_grad(weighted_cross_entropy, logits, target, torch.tensor([[[1.0, 3.0]]]))
-close(gradient[0, 1, 0], np.array([0.25, -0.75]), "the gradient for class 1 of two unknown pixels with weights 1 and 3")
+close(
+    gradient[0, 1, 0],
+    np.array([0.25, -0.75]),
+    "the gradient for class 1 of two unknown pixels with weights 1 and 3",
+    "by what do you divide?",
+)
 ### BEGIN HIDDEN TESTS
 close(gradient[0, 0, 0], np.array([-0.25, 0.75]), "the gradient for class 0 of two unknown pixels with weights 1 and 3")
 # A logit of 1000 must neither overflow nor be cut off.
@@ -569,7 +581,7 @@ close(
     value,
     2000.0,
     "the loss of a pixel that is surely wrong (logits 1000, -1000)",
-    "the logarithm of a softmax overflows; log_softmax does not",
+    "softmax rounds a tiny probability to 0, and log 0 is minus infinity",
 )
 close(
     gradient[0, :, 0, 0], np.array([1.0, -1.0]), "the gradient of a pixel that is surely wrong", "is something clipped?"
@@ -577,10 +589,10 @@ close(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Exercise 4: bend the images, not the truth
+# ## Exercise 4: bend the image and its truth together
 #
 # Thirty images are few. But a cell bent a little is still a cell, so the authors bent each image by a smooth random
-# field every time it was shown. They drew a displacement for each point of a coarse grid of 3 x 3 points, normal with
+# field. They drew a displacement for each point of a coarse grid of 3 x 3 points, normal with
 # a standard deviation of 10 pixels, and interpolated between the points with bicubic splines:
 #
 # $$ I'(x) = I(x + u(x)) $$
@@ -612,7 +624,8 @@ def elastic_deform(image: np.ndarray, labels: np.ndarray, coarse: np.ndarray) ->
     Returns
     -------
     (H, W) array of float, (H, W) array of int
-        The image and the labels read at x + u(x). What lies outside is mirrored.
+        The image and the labels read at x + u(x). What lies outside is mirrored, the border pixel itself
+        not repeated (SciPy calls this `mirror`, NumPy `reflect`).
     """
     ### BEGIN SOLUTION
     factors = [n / p for n, p in zip(image.shape, coarse.shape[1:])]
@@ -836,7 +849,7 @@ close(
     predict_tiled(wide_mean_filter, image, side=5, margin=2),
     whole[None],
     "the tiled prediction of a 7 x 13 image with tiles of 5",
-    "round the number of tiles up, and cut off what is too much",
+    "is the number of tiles rounded up, the rest cut off, and the border mirrored?",
     atol=1e-5,
 )
 ### BEGIN HIDDEN TESTS
@@ -874,7 +887,7 @@ for height, width in [(4, 4), (5, 11), (16, 6)]:
 #
 # **Predict first:** which of the three will you see with four small images and a minute of training?
 #
-# The next cell trains for about a minute. The bar says how far it is.
+# The cell after the next one trains for about a minute. The bar says how far it is.
 
 # %% tags=["experiment"]
 UNIT, PAPER = "10_unet", "Ronneberger et al. 2015"
@@ -882,7 +895,7 @@ SIDE, DEPTH, N_TRAIN = 84, 2, 4
 MARGIN = (124 - SIDE) // 2  # output_side(124, depth=2) is 84
 # The notebook's run is short, so that you can repeat it; `medcourse effects` trains longer.
 STEPS = 1500 if effects.thorough() else 200
-# The paper's 10 pixels on HeLa cells that are about 80 pixels wide, on ours of about 32.
+# The paper's 10 pixels on HeLa cells that are about 80 pixels wide, on ours of about 25.
 BEND_PX = 4.0
 
 
@@ -1023,7 +1036,7 @@ table = effects.report(
         effects.measure(
             UNIT,
             "IoU of pixels, w0 = 10 minus w0 = 0, within 0.02 of 0",
-            gain("iou", "ridged", "flat"),
+            gain("iou", "ridged", "flat") if touching else None,
             paper=PAPER,
             paper_figure="none given",
             above=-0.02,
@@ -1061,7 +1074,11 @@ table
 # **Before you read on:** an interval that holds 0 does not say that there is no effect. It says that five short runs
 # cannot tell. The course ran the same cells with 1500 steps instead of 200:
 #
+# <details><summary>The course's longer run</summary>
+#
 # {{effects}}
+#
+# </details>
 
 # %% tags=["experiment"]
 figure, axes = plots.panels(1, 4, width_inches=3.2, height_inches=3.4)
@@ -1072,21 +1089,22 @@ for ax, (name, net) in zip(axes[0, 1:], nets.items()):
     plots.overlay(test_images[shown], objects, f"{name}: {objects.max()} objects", ax=ax)
 plots.describe(
     figure,
-    "One test image: true outlines, and the objects that each of the three networks drew. Merged cells share a colour.",
+    "One test image: true outlines, and the objects that each of the three networks drew. Where no line parts two true cells, they were merged.",
 )
 
 # %% [markdown]
-# Look at the colours: two cells of one colour were merged. Where did the ridged network cut, and where did it cut a
-# cell in two?
+# Look at the outlines: where one outline runs round two true cells, they were merged. (Colours repeat; only neighbours
+# differ.) Where did the ridged network cut, and where did it cut a cell in two?
 #
 # ## Questions in words
 #
 # **Question 1.** A colleague trains with $w_0 = 0$ and writes: "IoU and pixel accuracy are as good as with the weight map, so I left it
 # out. We use the network to count cells in a drug assay." Answer in at most 150 words, with numbers of your own run: is the
 # argument sound, which measure would you ask for, and what could happen to the assay?
+# Your run may show no difference: then say what it can prove and what not.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_count", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
-# The argument is not sound. A border between two touching cells is a line one or two pixels wide, perhaps two percent of the
+# The argument is not sound. A border between two touching cells is a line one or two pixels wide, perhaps three percent of the
 # image. A network can miss all of them and lose almost nothing in IoU or accuracy, while every missed line turns
 # two cells into one. The measure must match the use: for counting, ask for the F1 of whole cells, merges and splits, or
 # the error of the count, by dish and not by pixel. Merging grows with density. A drug that thins out the cells reduces merging

@@ -187,7 +187,14 @@ def test_interrupt_is_one_line(root, tmp_path):
     """Interrupt a running server as a person does, with Ctrl-C in the terminal."""
     command = [sys.executable, "-m", "medcourse.cli", "lab", "--check"]
     with (tmp_path / "err").open("w+") as err:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=err, start_new_session=True)
+        # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (nothing else runs)
+        )
         while not (tmp_path / "workspace" / ".medcourse.json").exists():
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
