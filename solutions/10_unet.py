@@ -890,6 +890,8 @@ for height, width in [(4, 4), (5, 11), (16, 6)]:
 # The cell after the next one trains for about a minute. The bar says how far it is.
 
 # %% tags=["experiment"]
+from medcourse.errors import CourseError
+
 UNIT, PAPER = "10_unet", "Ronneberger et al. 2015"
 SIDE, DEPTH, N_TRAIN = 84, 2, 4
 MARGIN = (124 - SIDE) // 2  # output_side(124, depth=2) is 84
@@ -905,6 +907,10 @@ def cohort(seed: int):
         lambda: datasets.make_cells(N_TRAIN + 12, seed=1000 + seed),
         lambda folder: datasets.shrink(datasets.read_cells(folder), longest_px=256),
     )
+    if len(cells.images) <= N_TRAIN:
+        raise CourseError(
+            f"expected more than {N_TRAIN} images, to test on the rest, got {len(cells.images)}: add some"
+        )
     order = np.random.default_rng(seed).permutation(len(cells.images))
     images = [(cells.images[i] - cells.images[i].mean()) / cells.images[i].std() for i in order]
     labels = [datasets.separate_cells(cells.labels[i]) for i in order]
@@ -978,6 +984,8 @@ def baseline(images, labels, seed: int):
         features = filter_bank(image)
         for is_cell in (False, True):
             where = np.flatnonzero((label > 0).ravel() == is_cell)
+            if not len(where):  # an image without cells, or full of them
+                continue
             x.append(features.reshape(label.size, -1)[rng.choice(where, 1000)])
             y.append(np.full(1000, is_cell))
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(np.concatenate(x), np.concatenate(y))
