@@ -149,7 +149,7 @@ def _effects(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"rows": [asdict(row) for row in rows]})
     else:
-        print(effects.report(rows).to_string(index=False))
+        print(effects.as_table(rows).to_string(index=False))
     return OK
 
 

@@ -119,9 +119,14 @@ def measure(
 
 def report(effects: Sequence[Effect]) -> Any:
     """Keep the effects for the reproduction table and return them as a data frame to look at."""
+    _run.rows.extend(effects)
+    return as_table(effects)
+
+
+def as_table(effects: Sequence[Effect]) -> Any:
+    """Return effects as a data frame for people: claim, the paper's figure, ours with its interval, verdict."""
     import pandas as pd  # noqa: PLC0415
 
-    _run.rows.extend(effects)
     verdict = {True: "holds", False: "not shown", None: "cannot be told here"}
     return pd.DataFrame(
         [

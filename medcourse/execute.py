@@ -7,6 +7,7 @@ from typing import Any
 
 from medcourse.errors import CourseError
 
+# In kilobytes on Linux, where costs are measured; macOS counts bytes, and Windows has no such module.
 _PEAK = "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 
