@@ -6,7 +6,7 @@ import pytest
 
 from medcourse.errors import CourseError
 from medcourse.grading import proofs, release
-from medcourse.grading.plain import Variant
+from medcourse.grading.plan import Variant
 
 MINI = Path(__file__).parent / "data" / "mini_lab.py"
 

@@ -7,7 +7,8 @@ from typing import Any
 from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.notebooks import lab_notebook, read_notebook
-from medcourse.grading.plain import CELL_SECONDS, Exercise, run_notebook
+from medcourse.grading.plain import CELL_SECONDS, run_notebook
+from medcourse.grading.plan import Exercise
 from medcourse.grading.release import check_slug, lab_path, release_path
 from medcourse.grading.splice import splice
 

@@ -8,109 +8,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading import cells as kinds
+from medcourse.grading.plan import Cell, Exercise, Run, Variant, graded_cells
 
 CELL_SECONDS = 60.0
 """How long one cell may take before it is interrupted."""
 
 WALL_SECONDS = 600.0
 """How long all cells together may take before the process is killed."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell to run: a test where it has points, and then `answer` is the grade_id of what it tests."""
-
-    id: str
-    source: str
-    points: float | None = None
-    answer: str | None = None
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Another source for an answer: a mistake that must lose points, or another way that must not."""
-
-    answer: str
-    name: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """The verdict on one test cell.
-
-    Attributes
-    ----------
-    id
-        The test cell's grade_id.
-    points, score
-        What it is worth and what was earned, 0 <= score <= points.
-    message
-        What a student reads; empty for full points.
-    error
-        Name of the exception that ended the test, empty if none did.
-    """
-
-    id: str
-    points: float
-    score: float
-    message: str
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What came of running a notebook.
-
-    Attributes
-    ----------
-    exercises
-        One verdict for each test cell, in order.
-    failed
-        Code cells that did not run to their end, with the reason.
-    seconds, peak_mib
-        What the cells took, imports included; 0 and None where the run was cut off.
-    """
-
-    exercises: list[Exercise]
-    failed: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    peak_mib: float | None = None
-
-    @property
-    def score(self) -> float:
-        """Points earned."""
-        return sum(exercise.score for exercise in self.exercises)
-
-    @property
-    def max(self) -> float:
-        """Points that there are."""
-        return sum(exercise.points for exercise in self.exercises)
-
-
-def graded_cells(notebook: Any) -> list[Cell]:
-    """Return what is to be run of a notebook: its code without experiments, up to the last test."""
-    chosen: list[Cell] = []
-    answers: list[str] = []
-    length = 0
-    for cell in notebook.cells:
-        if not kinds.is_run(cell):
-            continue
-        name = kinds.grade_id(cell) or cell.id
-        if kinds.is_test(cell):
-            chosen.append(Cell(name, cell.source, kinds.points(cell), kinds.answer_of(name, answers)))
-            length = len(chosen)
-            continue
-        if kinds.is_answer(cell):
-            answers.append(name)
-        chosen.append(Cell(name, cell.source))
-    return chosen[:length]
 
 
 def run_notebook(
@@ -232,4 +141,4 @@ def _collect(tests: Sequence[Cell], events: Sequence[dict[str, Any]], cell_secon
             message = f"did not run: Python ended or hung in the cell `{started[-1] if started else '?'}`"
             exercises.append(Exercise(test.id, test.points or 0.0, 0.0, message, "DidNotRun"))
     failed = {event["id"]: event["message"] for event in events if event["event"] == "failed"}
-    return Run(exercises, failed, end.get("seconds", 0.0), end.get("peak_mib"))
+    return Run(exercises, failed, seconds=end.get("seconds", 0.0), peak_mib=end.get("peak_mib"))

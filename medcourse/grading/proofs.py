@@ -13,7 +13,7 @@ from medcourse.errors import CourseError
 from medcourse.grading import cells, plain
 from medcourse.grading.check import put_in_hidden_tests
 from medcourse.grading.notebooks import lab_notebook, read_notebook
-from medcourse.grading.plain import Run, Variant
+from medcourse.grading.plan import Run, Variant
 
 Edit = str | Sequence[tuple[str, str]]
 Edits = Mapping[str, Mapping[str, Edit]]

@@ -1,0 +1,1 @@
+"""Run the code of a submission where it can do no harm, and its tests where it cannot reach them."""
