@@ -49,8 +49,9 @@ c.Autograde.autograde_preprocessors = [
 c.Execute.skip_cells_with_tag = ""
 c.Execute.timeout = int(os.environ.get("MEDCOURSE_CELL_SECONDS", "60"))
 
+# A page that shows what was earned and why, without what is hidden; it runs nothing and loads nothing.
 c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
-    "medcourse.grading.preprocessors.HideSecrets",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    "medcourse.grading.feedback.HideSecrets",
+    "medcourse.grading.feedback.Summarise",
 ]
+c.GenerateFeedback.exporter_class = "medcourse.grading.feedback.FeedbackExporter"
