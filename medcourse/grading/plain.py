@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading.plan import Cell, Exercise, Run, Variant, graded_cells
+from medcourse.grading.plan import Cell, Exercise, Limits, Run, Variant, graded_cells
 
 CELL_SECONDS = 60.0
 """How long one cell may take before it is interrupted."""
@@ -39,6 +39,12 @@ def run_notebook(
     todo = graded_cells(notebook)
     events = _run(todo, (), folder, cell_seconds, wall_seconds)
     return _collect([cell for cell in todo if cell.points is not None], events, cell_seconds)
+
+
+def run_cells(cells: Sequence[Cell], *, folder: Path, limits: Limits, seed: int) -> Run:
+    """Run the cells of a notebook; of the limits only those on time are kept here."""
+    events = _run(cells, (), folder, limits.cell_seconds, limits.total_seconds, seed=seed)
+    return _collect([cell for cell in cells if cell.points is not None], events, limits.cell_seconds)
 
 
 def run_variants(
@@ -70,7 +76,13 @@ def run_variants(
 
 
 def _run(
-    todo: Sequence[Cell], variants: Sequence[Variant], folder: Path, cell_seconds: float, wall_seconds: float
+    todo: Sequence[Cell],
+    variants: Sequence[Variant],
+    folder: Path,
+    cell_seconds: float,
+    wall_seconds: float,
+    *,
+    seed: int | None = None,
 ) -> list[dict[str, Any]]:
     """Let the child process do its work and return the lines of its report."""
     job = {
@@ -80,6 +92,8 @@ def _run(
         "seconds": cell_seconds,
     }
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    if seed is not None:
+        environment["MEDCOURSE_SECRET_SEED"] = str(seed)
     if variants:
         # A fork copies one thread: had OpenMP and BLAS more of them, the child would wait for those for ever.
         environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
