@@ -163,7 +163,7 @@ def test_right_answers_are_shown_with_what_they_earned(course):
     assert reader.row("dice: overlap") == ["dice: overlap", "✓ earned", "2 of 2", ""]
     assert reader.row("why") == ["why", "… to be read", "0 of 3", ""]
     assert reader.row("Exercise 1: Dice") == ["Exercise 1: Dice", "3 of 3", ""]
-    assert "6 of 9 points, 3 of them still to be given by a person" in " ".join(reader.text.split())
+    assert "6 of 9 points, of which 3 are still to be given by a person" in " ".join(reader.text.split())
     assert "return 2 * (a & b).sum() / n if n else 1.0" in reader.text
     assert "mine\n" in reader.text
     assert "Small ones: σ → 0." in reader.text

@@ -210,10 +210,11 @@ def summary(nb: Any, student: str) -> Page:
         if item:
             page.parts[-1].items.append(item)
         elif cell.cell_type == "markdown":
-            heading = _HEADING.search(cell.source)
+            heading, text = _HEADING.search(cell.source), cell.source
             if heading:
                 page.parts.append(Part(_POINTS.sub("", heading[1])))
-            page.parts[-1].task.append(harmless.markdown(cell.source, cell.get("attachments")))
+                text = text.replace(heading[0], "", 1)
+            page.parts[-1].task.append(harmless.markdown(text, cell.get("attachments")))
     page.parts = [part for part in page.parts if part.items]
     return page
 
