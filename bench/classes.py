@@ -106,6 +106,11 @@ def make_class(
         In the order of the students' names.
     """
     prepare_course(root, lab, source=source)
+    return hand_in(root, lab, size, seed, proof=proof)
+
+
+def hand_in(root: Path, lab: str, size: int, seed: int = 0, *, proof: Path | None = None) -> list[Submission]:
+    """Write the submissions of a class into a prepared course folder; as `make_class`."""
     clean = read_notebook(release.release_path(root, lab))
     lab_path = release.lab_path(root, lab)
     known = proofs.load_proof(proof or ROOT / "tests" / "labs" / f"{lab}.py")
@@ -118,7 +123,7 @@ def make_class(
     submissions = []
     for number, kind in enumerate(kinds(size), start=1):
         student = f"student-{number:04d}"
-        notebook, edits = writer.hand_in(clean, kind, rng)
+        notebook, edits = writer.write(clean, kind, rng)
         path = root / "submitted" / student / lab / f"{lab}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(to_text(notebook), encoding="utf-8")
@@ -159,7 +164,7 @@ class _Writer:
     alternatives: dict[str, dict[str, str]]
     mistakes: dict[str, dict[str, str]]
 
-    def hand_in(self, clean: Any, kind: str, rng: np.random.Generator) -> tuple[Any, dict[str, str]]:
+    def write(self, clean: Any, kind: str, rng: np.random.Generator) -> tuple[Any, dict[str, str]]:
         """Return a notebook of a kind, and what was written in it."""
         notebook = copy.deepcopy(clean)
         if kind == "empty":
