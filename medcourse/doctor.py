@@ -49,6 +49,7 @@ def examine(workspace: Path) -> list[Finding]:
         _kernel(),
         *_commands(),
         *_widgets(),
+        _sandbox(),
         _writable(workspace),
     ]
 
@@ -161,6 +162,23 @@ def _widgets() -> Iterator[Finding]:
         yield Finding(name, "ok" if there else "problem", detail)
     itk = _version("itkwidgets")
     yield Finding("extra itk", "ok" if itk else "note", f"itkwidgets {itk}" if itk else "not installed (optional)")
+
+
+def _sandbox() -> Finding:
+    """Say how far the grader can keep a submission from the rest of this machine."""
+    from medcourse.grading.sandbox.engine import Engine  # noqa: PLC0415
+    from medcourse.grading.sandbox.walls import PLAIN, TIERS  # noqa: PLC0415
+
+    try:
+        with Engine(minimum_tier=PLAIN) as engine:
+            reasons = engine.probe()
+    except CourseError as error:
+        return Finding("sandbox", "note", f"{error}: grade your own work only")
+    best = next(tier for tier in reversed(TIERS) if not reasons[tier])
+    lacking = "".join(f"; {tier}: {reason}" for tier, reason in reasons.items() if reason)
+    if best == PLAIN:
+        return Finding("sandbox", "note", f"none: grade your own work only{lacking}")
+    return Finding("sandbox", "ok", f"tier {best}{lacking}")
 
 
 def _writable(workspace: Path) -> Finding:

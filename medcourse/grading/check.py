@@ -1,5 +1,6 @@
 """Grade one notebook: a person's own work, on their own machine."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.notebooks import lab_notebook, read_notebook
-from medcourse.grading.plain import CELL_SECONDS, run_notebook
-from medcourse.grading.plan import Exercise
+from medcourse.grading.plan import Exercise, Limits, graded_cells
 from medcourse.grading.release import check_slug, lab_path, release_path
+from medcourse.grading.sandbox.engine import Engine, imports_of
+from medcourse.grading.sandbox.walls import PLAIN
 from medcourse.grading.splice import splice
 
 
@@ -50,8 +52,8 @@ class CheckResult:
         return {"lab": self.lab, "score": self.score, "max": self.max, "exercises": shown}
 
 
-def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SECONDS) -> CheckResult:
-    """Grade a notebook of a lab in a plain process.
+def check(lab: str, notebook: Path, *, root: Path, limits: Limits | None = None) -> CheckResult:
+    """Grade a notebook of a lab, in the best sandbox that this machine has.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SE
         What to grade.
     root
         The course's folder. With `solutions/` in it the hidden tests are run, else what the student can read.
-    cell_seconds
-        How long one cell may take.
+    limits
+        What the notebook's code may use.
 
     Raises
     ------
@@ -77,9 +79,9 @@ def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SE
     hidden = lab_path(root, lab).is_file()
     if hidden:
         put_in_hidden_tests(clean, lab_notebook(lab_path(root, lab)))
-    run = run_notebook(clean, folder=notebook.resolve().parent, cell_seconds=cell_seconds)
-    if cells.SETUP in run.failed:
-        raise CourseError(f"the setup cell of {lab} fails here: {run.failed[cells.SETUP]}: run `medcourse doctor`")
+    todo = graded_cells(clean)
+    with Engine(minimum_tier=PLAIN, preload=imports_of(todo)) as engine:
+        run = engine.run(todo, limits=limits or Limits(), seed=own_seed())
     answers = {cells.grade_id(cell) for cell in clean.cells if cells.is_answer(cell)}
     notes += [
         f"The cell `{name}` failed: {message}."
@@ -87,6 +89,11 @@ def check(lab: str, notebook: Path, *, root: Path, cell_seconds: float = CELL_SE
         if not (name in answers and message == cells.NOT_ANSWERED)
     ]
     return CheckResult(lab, run.exercises, hidden, notes)
+
+
+def own_seed() -> int:
+    """Return the class's secret seed as this machine's environment has it; 0 where it has none."""
+    return int(os.environ.get("MEDCOURSE_SECRET_SEED", "0"))
 
 
 def put_in_hidden_tests(clean: Any, source: Any) -> None:

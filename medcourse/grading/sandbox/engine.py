@@ -41,8 +41,8 @@ class Engine:
 
     Notes
     -----
-    Start it once and use it for a whole class, from one thread at a time. It starts with the first `run`, or by
-    `start`. Close it, or use it in a `with`.
+    Keep one for a whole class. It starts with the first `run`, or in the background by `start`; several threads may
+    use it, one after another. Close it, or use it in a `with`.
     """
 
     def __init__(self, *, minimum_tier: str = LANDLOCK, preload: Sequence[str] = (), tier: str | None = None) -> None:
@@ -83,6 +83,7 @@ class Engine:
         with self._lock:
             for last_try in (False, True):
                 self._ensure(limits)
+                self._wait_until_ready()
                 if self.tier == PLAIN:
                     return self._run_plainly(cells, limits, seed)
                 try:
@@ -94,9 +95,22 @@ class Engine:
         raise AssertionError  # the loop returns or raises
 
     def start(self, limits: Limits | None = None) -> None:
-        """Start the template now."""
+        """Begin to start the template; the first `run` waits for it."""
         with self._lock:
             self._ensure(limits or Limits())
+
+    def probe(self) -> dict[str, str]:
+        """Return for each tier why this machine cannot have it, "" where it can.
+
+        Raises
+        ------
+        CourseError
+            The template does not start, or gets no tier that is good enough.
+        """
+        with self._lock:
+            self._ensure(self._limits or Limits())
+            self._wait_until_ready()
+            return self.reasons
 
     def close(self) -> None:
         """End the template and everything that came of it."""
@@ -117,7 +131,7 @@ class Engine:
         finally:
             channel.close()
         if answer[0] == "setup":
-            raise CourseError(answer[1])
+            raise CourseError(f"{answer[1]}: run `medcourse doctor`")
         if answer[0] == "broken":
             raise CourseError(f"the grader itself failed: {answer[1]}")
         self.modules = answer[2]
@@ -148,10 +162,11 @@ class Engine:
             env=_environment(self._folder), pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
         )  # fmt: skip
         theirs.close()
-        self._limits = limits
-        self._wait_until_ready()
+        self._limits, self.tier = limits, ""
 
     def _wait_until_ready(self) -> None:
+        if self.tier:
+            return
         try:
             answer = Channel(self._engine, _FRAME).receive(time.monotonic() + _START_SECONDS)
         except (ChannelClosedError, TimeoutError):

@@ -38,12 +38,13 @@ class SetupError(Exception):
 
 @dataclass
 class Verdict:
-    """What came of a test, and whether a second look could say more."""
+    """What came of a test; whether a second look could say more; which cell's failure is the reason."""
 
     score: float = 0.0
     message: str = ""
     error: str = ""
     look_again: bool = False
+    because: str = ""
 
 
 @dataclass
@@ -107,7 +108,9 @@ class Judge:
 
     def _exercise(self, cell: Cell) -> Exercise:
         verdict = self.verdicts[cell.id]
-        return Exercise(cell.id, cell.points or 0.0, verdict.score, verdict.message, verdict.error)
+        message = self.failed.get(verdict.because, verdict.message)
+        error = "NotImplementedError" if message == kinds.NOT_ANSWERED else verdict.error
+        return Exercise(cell.id, cell.points or 0.0, verdict.score, message, error)
 
     # Cells that are no tests.
 
@@ -206,10 +209,9 @@ class Judge:
 
     def _undefined(self, cell: Cell, name: str) -> Verdict:
         """Say why a name is not there: most likely its cell failed."""
-        if cell.answer in self.failed:
-            reason = self.failed[cell.answer]
-            return Verdict(message=reason, error="NotImplementedError" if reason == kinds.NOT_ANSWERED else "NameError")
-        return Verdict(message=f"`{name}` is not defined: is it spelt as in the task?", error="NameError")
+        because = cell.answer if cell.answer in self.failed else None
+        message = f"`{name}` is not defined: is it spelt as in the task?"
+        return Verdict(message=message, error="NameError", because=because or "")
 
     # What a student may read, from a run that saw no hidden line.
 

@@ -50,8 +50,16 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui: str | None = None) -> None:
         """Do nothing: `%matplotlib inline` asks for it."""
 
+    system = InteractiveShell.system_raw  # for `!command`: the other way needs a terminal, which nobody has here
+
     def _showtraceback(self, *_: Any) -> None:
         """Print nothing: what went wrong is told by other means."""
+
+
+class _Hook(CapturingDisplayHook):  # type: ignore[misc]
+    """Keeps the values of last lines; says that it is at work, so that IPython keeps no copy of what is printed."""
+
+    is_active = True
 
 
 def new_shell() -> Any:
@@ -59,7 +67,7 @@ def new_shell() -> Any:
     config = Config()
     config.HistoryManager.enabled = False
     shell: Any = Shell.instance(config=config)
-    shell.display_trap.hook = shell.displayhook = CapturingDisplayHook(shell, [])  # type: ignore[no-untyped-call]
+    shell.display_trap.hook = shell.displayhook = _Hook(shell, [])  # type: ignore[no-untyped-call]
     shell.display_pub = CapturingDisplayPublisher(parent=shell)  # type: ignore[no-untyped-call]
     return shell
 

@@ -64,7 +64,7 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
     scratch
         The folder on disk that is removed afterwards; "" where the child has a file system of its own.
     """
-    cause, peak = "was ended", 0
+    peak = 0
     handle = os.pidfd_open(student)
     poll = select.poll()
     poll.register(handle, select.POLLIN)
@@ -72,14 +72,12 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
     while True:
         events = poll.poll(_TICK_MS)
         peak = _peak_kib(student) or peak
-        if any(descriptor == handle for descriptor, _ in events):
-            cause = _cause(os.waitpid(student, 0)[1])
-            break
-        if over := _excess(student, limits, scratch):
-            cause = over
+        over = _excess(student, limits, scratch)
         if events or over:
+            # It may be dying by itself, and the line have closed first: then it still ends as it would have.
             os.kill(student, signal.SIGKILL)
-            os.waitpid(student, 0)
+            status = os.waitpid(student, 0)[1]
+            cause = over or _cause(status)
             break
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -93,6 +91,8 @@ def _cause(status: int) -> str:
     if os.WIFEXITED(status):
         return f"ended Python (exit code {os.WEXITSTATUS(status)})"
     number = os.WTERMSIG(status)
+    if number == signal.SIGKILL:
+        return "was ended"
     return f"crashed Python ({signal.Signals(number).name})"
 
 
