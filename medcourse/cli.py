@@ -56,11 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--check", action="store_true", help="write nothing, fail if anything is stale")
     build.set_defaults(command=_build)
 
-    check = commands.add_parser("check", help="grade your own work")
-    check.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
-    check.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK", help="default: the one in your workspace")
-    check.add_argument("--json", action="store_true", help="print one JSON object")
-    check.set_defaults(command=_check)
+    _add_grading(commands)
 
     effects = commands.add_parser("effects", help="measure the papers' claims again (needs solutions/)")
     effects.add_argument("lab", nargs="?", metavar="LAB", help="one unit (default: all)")
@@ -86,6 +82,33 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_grading(commands: Any) -> None:
+    check = commands.add_parser("check", help="grade your own work")
+    check.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
+    check.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK", help="default: the one in your workspace")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(command=_check)
+
+    grade = commands.add_parser("grade", help="grade a class, in a sandbox and in parallel (needs solutions/)")
+    grade.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
+    force = grade.add_mutually_exclusive_group()
+    force.add_argument(
+        "--workers", type=int, metavar="N", help="processes on this machine (default: one for each core)"
+    )
+    force.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, as in tcp://host:8786")
+    grade.add_argument("--student", action="append", metavar="ID", help="only this one; may be repeated")
+    grade.add_argument("--again", action="store_true", help="run also what was graded before")
+    grade.add_argument("--tier", metavar="TIER", help="the weakest sandbox that will do (default: as configured)")
+    grade.add_argument("--json", action="store_true", help="print one JSON object")
+    grade.set_defaults(command=_grade)
+
+    report = commands.add_parser("report", help="what a class found hard, and who needs a look")
+    report.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
+    report.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each student")
+    report.add_argument("--json", action="store_true", help="print one JSON object")
+    report.set_defaults(command=_report)
 
 
 def _lab(options: argparse.Namespace) -> int:
@@ -130,6 +153,41 @@ def _check(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     tests = "hidden tests included" if result.hidden else "by the tests that you can read"
     print(f"{result.lab}: {result.score:g} of {result.max:g} points, {tests}")
+    return OK
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from medcourse.grading.classroom import grade_class  # noqa: PLC0415
+
+    grades = grade_class(
+        course_root(),
+        options.lab,
+        workers=options.workers,
+        cluster=options.cluster,
+        students=options.student,
+        again=options.again,
+        tier=options.tier,
+        progress=sys.stderr.isatty(),
+    )
+    if options.json:
+        _print_json(grades.as_json())
+    else:
+        print(grades)
+    if grades.trouble:
+        print(f"medcourse: {grades.trouble}", file=sys.stderr)
+    return OK if grades.is_complete else PROBLEM
+
+
+def _report(options: argparse.Namespace) -> int:
+    from medcourse.grading.report import report  # noqa: PLC0415
+
+    found = report(course_root(), options.lab)
+    if options.csv:
+        found.write_csv(options.csv)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        print(found)
     return OK
 
 

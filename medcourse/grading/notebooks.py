@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 
 from medcourse.errors import CourseError
@@ -39,6 +38,8 @@ def lesson_notebook(path: Path) -> Any:
     CourseError
         There is no such file, or a cell's header cannot be read.
     """
+    import jupytext  # noqa: PLC0415  (not where notebooks are only read)
+
     if not path.is_file():
         raise CourseError(f"expected a py:percent file, found none at {path}")
     notebook = jupytext.read(path, fmt="py:percent")
@@ -92,26 +93,69 @@ def read_notebook(path: Path) -> Any:
     if path.is_dir():
         raise CourseError(f"expected a notebook, got the folder {path}")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
     except FileNotFoundError:
         raise CourseError(f"expected a notebook, found no file at {path}") from None
     except OSError as error:
         raise CourseError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise CourseError(f"expected a notebook, got a file that is not JSON: {path}") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
-        raise CourseError(f"expected a notebook, got JSON that is none: {path}")
     try:
-        notebook = nbformat.convert(nbformat.reader.reads(json.dumps(raw)), 4)  # type: ignore[no-untyped-call]
+        return parse_notebook(raw)
+    except CourseError as error:
+        raise CourseError(f"{error}: {path}") from None
+
+
+def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
+    """Make a notebook of nbformat 4 of what somebody handed in.
+
+    Parameters
+    ----------
+    raw
+        What stands in the file.
+    outputs
+        Whether to keep what cells put out, which can be larger than all the rest.
+
+    Raises
+    ------
+    CourseError
+        It is no notebook, or a notebook of another language.
+    """
+    try:
+        found = json.loads(raw if isinstance(raw, str) else raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise CourseError("expected a notebook, got a file that is not JSON") from None
+    if not isinstance(found, dict) or not isinstance(found.get("nbformat"), int):
+        raise CourseError("expected a notebook, got JSON that is none")
+    try:
+        if not outputs:
+            _drop_outputs(found)
+        notebook = nbformat.convert(nbformat.reader.reads(json.dumps(found)), 4)  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever its many readers meet
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CourseError(f"expected a notebook, got one that cannot be read: {path}: {reason}") from None
-    if not all(_is_cell(cell) for cell in notebook.get("cells", [None])):
-        raise CourseError(f"expected a notebook, got one whose cells are none: {path}")
-    language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
-    if language != "python":
-        raise CourseError(f"expected a notebook in Python, got one in {language}: {path}")
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CourseError(f"expected a notebook, got one that cannot be read: {reason}") from None
+    if not isinstance(notebook.get("cells"), list) or not all(_is_cell(cell) for cell in notebook["cells"]):
+        raise CourseError("expected a notebook, got one whose cells are none")
+    if not (language := _language(notebook.get("metadata"))).lower().startswith(("python", "ipython")):
+        raise CourseError(f"expected a notebook in Python, got one in {language[:40]}")
     return notebook
+
+
+def _drop_outputs(found: dict[str, Any]) -> None:
+    sheets = found.get("worksheets", [])  # as nbformat 3 had it
+    for part in [found, *(sheets if isinstance(sheets, list) else [])]:
+        cells_of_part = part.get("cells") if isinstance(part, dict) else None
+        for cell in cells_of_part if isinstance(cells_of_part, list) else []:
+            if isinstance(cell, dict) and "outputs" in cell:
+                cell["outputs"] = []
+
+
+def _language(about: Any) -> str:
+    """Return the language that a notebook's metadata names; Python where it names none."""
+    about = about if isinstance(about, dict) else {}
+    for part, entry in (("kernelspec", "language"), ("language_info", "name")):
+        named = about[part].get(entry) if isinstance(about.get(part), dict) else None
+        if isinstance(named, str) and named:
+            return named
+    return "python"
 
 
 def _is_cell(cell: Any) -> bool:

@@ -4,18 +4,22 @@ They are named in `nbgrader_config.py` and take part in nbgrader's own commands;
 stay as they are.
 """
 
-import math
+import re
 from pathlib import Path
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from traitlets import Unicode
 
 from medcourse.grading import cells
-from medcourse.grading.cells import HIDDEN_TESTS, NO_NUMBER, NOT_ANSWERED
+from medcourse.grading.engines import engine_of_this_process
+from medcourse.grading.journal import secret_seed
 from medcourse.grading.notebooks import node, read_notebook
+from medcourse.grading.plan import Exercise, Limits, Run, graded_cells
+from medcourse.grading.sandbox.engine import imports_of
 from medcourse.grading.splice import splice
+from medcourse.grading.submission import Settings
 
 Converted = tuple[Any, dict[str, Any]]
 
@@ -45,52 +49,40 @@ class Splice(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no typ
         return clean, resources
 
 
-class Judge(Execute):  # type: ignore[misc]
-    """Run the notebook in a kernel as nbgrader does, and let only a test that ran to its end earn points.
+class Judge(NbGraderPreprocessor):  # type: ignore[misc]
+    """Write down what running the notebook came to, in the words that nbgrader reads.
 
-    nbgrader gives full points to a test that was skipped and none to one that warned. So what a test put out is
-    replaced by its verdict, in the words that nbgrader reads: a number for points, an error for none. That also keeps
-    tracebacks through hidden tests, and what student code printed there, out of the feedback.
+    nbgrader gives full points to a test that was skipped and none to one that warned. So what stands under a test is
+    its verdict and nothing else: a number for points, an error for none. That also keeps tracebacks through hidden
+    tests, and what student code printed there, out of the feedback.
+
+    `medcourse grade` has run the notebook and hands the outcome over as `outcome` of its converter. Under nbgrader's
+    own `autograde` it is run here, in the same sandbox.
     """
 
-    def preprocess(self, nb: Any, resources: Any = None, km: Any = None) -> Converted:
-        """Run every cell but experiments; a kernel that dies takes the later cells' points and no others."""
-        self._passed: set[str | None] = set()
-        try:
-            nb, resources = super().preprocess(nb, resources, km)
-        except DeadKernelError:
-            self.log.warning("The kernel died: the cells after that count as not run.")
-        errors: dict[str, Any] = {}  # what each answer cell itself ended in, None where that was well
+    minimum_tier = Unicode("landlock", help="The weakest sandbox that will do, see `medcourse doctor`").tag(config=True)
+
+    def preprocess(self, nb: Any, resources: dict[str, Any]) -> Converted:
+        """Put verdicts under the tests and the student's own output under the student's cells."""
+        outcome = getattr(self.parent.parent, "outcome", None)  # an exporter's converter
+        about, run = ({}, self._run(nb)) if outcome is None else outcome
+        verdicts = {exercise.id: exercise for exercise in run.exercises}
         for cell in nb.cells:
-            name = str(cells.grade_id(cell))
-            if cells.is_answer(cell):
-                errors[name] = _error_in(cell)
-            elif cells.is_test(cell):
-                cause = errors.get(cells.answer_of(name, list(errors)) or "")
-                cell.outputs = [_score(cell) if name in self._passed else _no_score(cell, cause)]
+            if cell.cell_type != "code":
+                continue
+            name = cells.grade_id(cell) or cell.id
+            if cells.is_test(cell):
+                cell.outputs = [_verdict(verdicts.get(name))]
+            else:
+                cell.outputs = outputs_of(run, name)
+        nb.metadata["medcourse"] = {"tier": run.tier, **about}
         return nb, resources
 
-    def preprocess_cell(self, cell: Any, resources: Any, index: int) -> Converted:
-        """Run one cell; nbgrader itself can skip one tag, and its tests are safe: their tags come from the release."""
-        return super().preprocess_cell(cell, resources, index) if cells.is_run(cell) else (cell, resources)
-
-    def on_cell_executed(self, **kwargs: Any) -> None:
-        """Note which cells the kernel says it ran to the end."""
-        super().on_cell_executed(**kwargs)
-        if kwargs["execute_reply"]["content"]["status"] == "ok":
-            self._passed.add(cells.grade_id(kwargs["cell"]))
-
-
-class HideSecrets(NbGraderPreprocessor):  # type: ignore[misc]
-    """Take hidden tests and marking schemes out of the feedback."""
-
-    def preprocess_cell(self, cell: Any, resources: dict[str, Any], cell_index: int) -> Converted:
-        """Clean one cell."""
-        if cells.is_test(cell):
-            cell.source = cells.without_regions(cell.source, HIDDEN_TESTS)
-        elif cells.is_written(cell):
-            cell.source = cells.split_mark_scheme(cell.source)[0]
-        return cell, resources
+    def _run(self, nb: Any) -> Run:
+        settings = settings_of(self.config, Path(self.parent.parent.coursedir.root))
+        todo = graded_cells(nb)
+        engine = engine_of_this_process(settings.minimum_tier, imports_of(todo))
+        return engine.run(todo, limits=settings.limits, seed=settings.seed)
 
 
 def _with_mark_scheme(answer: str, entry: str) -> str:
@@ -102,34 +94,70 @@ def _with_mark_scheme(answer: str, entry: str) -> str:
     return entry if answer.strip() == question.strip() else f"{answer.rstrip()}\n\n{scheme}"
 
 
-def _error_in(cell: Any) -> Any:
-    return next((output for output in cell.outputs if output.output_type == "error"), None)
+def settings_of(config: Any, root: Path, *, tier: str | None = None) -> Settings:
+    """Return how to grade, as nbgrader's configuration says it.
+
+    Parameters
+    ----------
+    config
+        Of traitlets: `Execute.timeout` is how long a cell may take, `Judge.minimum_tier` the weakest sandbox.
+    root
+        The course's folder, which keeps the class's seed.
+    tier
+        Another sandbox than the configured one.
+    """
+    judge = Judge(config=config)
+    seconds = Execute(config=config).timeout
+    limits = Limits() if not seconds or seconds < 0 else Limits(cell_seconds=float(seconds))
+    return Settings(limits, secret_seed(root), tier or judge.minimum_tier)
 
 
-def _no_score(cell: Any, cause: Any) -> Any:
-    """Return the output of a test that failed, or that failed because its answer could not even be defined."""
-    error = _error_in(cell)
-    if error is None:
+def outputs_of(run: Run, name: str) -> list[Any]:
+    """Return what a cell of the student's put out, less what is not text or a picture.
+
+    Student code chose these bytes, and a page of the instructor's will show them: no HTML, no SVG, no script.
+    """
+    return [shown for output in run.outputs.get(name, []) if (shown := _harmless(output)) is not None]
+
+
+def _harmless(output: dict[str, Any]) -> Any:
+    kind = output.get("output_type")
+    if kind == "stream":
+        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        return node(output_type="stream", name=name, text=_text(output.get("text")))
+    if kind == "error":
+        lines = output.get("traceback")
+        trace = [_text(line) for line in lines] if isinstance(lines, list) else []
+        return node(
+            output_type="error", ename=_text(output.get("ename")), evalue=_text(output.get("evalue")), traceback=trace
+        )
+    data = output.get("data")
+    if kind not in {"display_data", "execute_result"} or not isinstance(data, dict):
+        return None
+    shown = {"text/plain": _text(data["text/plain"])} if "text/plain" in data else {}
+    picture = _text(data.get("image/png")).replace("\n", "")
+    if picture and _BASE64.fullmatch(picture):  # nbconvert writes it into the page as it stands
+        shown["image/png"] = picture
+    return node(output_type="display_data", data=shown, metadata={}) if shown else None
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+def _text(value: Any) -> str:
+    """Return text that a file can hold; JSON admits half characters."""
+    parts = value if isinstance(value, list) else [value]
+    return "".join(part for part in parts if isinstance(part, str)).encode("utf-8", "replace").decode()
+
+
+def _verdict(exercise: Exercise | None) -> Any:
+    """Return the one output of a test cell: a number for points, an error for none."""
+    if exercise is None:
         return _error("DidNotRun", "this test did not run to its end")
-    if error.ename == "NameError" and cause is not None:
-        error = cause
-    if error.ename == "NotImplementedError":
-        return _error(error.ename, NOT_ANSWERED)
-    return _error(error.ename, error.evalue if error.ename == "AssertionError" else f"{error.ename}: {error.evalue}")
-
-
-def _score(cell: Any) -> Any:
-    """Return the output of a test that ran to its end: all its points, or what its last line says."""
-    points = cells.points(cell)
-    values = [output.data.get("text/plain", "") for output in cell.outputs if output.output_type == "execute_result"]
-    try:
-        score = float(values[-1]) if values else points
-    except ValueError:
-        score = math.nan
-    if math.isnan(score):
-        return _error("ValueError", NO_NUMBER)
-    shown = {"text/plain": repr(min(max(score, 0.0), points))}
-    return node(output_type="execute_result", data=shown, metadata={}, execution_count=cell.execution_count)
+    if exercise.error:
+        return _error(exercise.error, exercise.message)
+    score = repr(min(max(float(exercise.score), 0.0), float(exercise.points)))
+    return node(output_type="execute_result", data={"text/plain": score}, metadata={}, execution_count=None)
 
 
 def _error(name: str, message: str) -> Any:

@@ -1,0 +1,513 @@
+"""Grade a class: find what was handed in, let workers grade it, keep what they find, write it into the gradebook.
+
+Workers compute, this process writes. Each result is in the journal before anything else is done with it, so that a run
+which ends at any moment costs what was under way and no more; `journal` and `gradebook` say how the two agree.
+"""
+
+import os
+import queue
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from medcourse.errors import CourseError
+from medcourse.grading.journal import FOLDER, Journal
+from medcourse.grading.release import check_slug
+
+if TYPE_CHECKING:
+    from medcourse.grading.gradebook import Course, Recorder
+    from medcourse.grading.plan import Run
+    from medcourse.grading.submission import Graded, Lab, Settings
+    from medcourse.grading.workforce import Workforce
+
+MAX_FILE_MB = 200
+"""A file beyond that is not read."""
+
+LARGE_MB = 1
+"""A submission beyond that is sent to workers without its outputs."""
+
+LOST_SECONDS = 30
+"""How long a cluster may be without workers."""
+
+
+@dataclass
+class StudentGrade:
+    """What a run says of one student.
+
+    Attributes
+    ----------
+    student
+        Their name in `submitted/`.
+    score, max
+        Points of the tests, None where there are none; written questions are graded by people.
+    tier
+        The sandbox that the submission ran in.
+    problem
+        Why there is no grade, or why it is not in the gradebook.
+    findings
+        What had to be mended.
+    recorded
+        Whether the gradebook has it.
+    """
+
+    student: str
+    score: float | None = None
+    max: float | None = None
+    tier: str | None = None
+    problem: str = ""
+    findings: list[str] = field(default_factory=list)
+    recorded: bool = False
+
+    def lines(self) -> list[str]:
+        """Return it as a person reads it."""
+        points = "no grade" if self.score is None else f"{self.score:g}/{self.max:g}"
+        said = [f"{points}  {self.student}  {self.problem}".rstrip(), *(f"    {each}" for each in self.findings)]
+        return [printable(line) for line in said]
+
+
+@dataclass
+class ClassGrades:
+    """What a run says of a class.
+
+    Attributes
+    ----------
+    lab
+        Its slug.
+    students
+        By name.
+    trouble
+        Why grades are not in the gradebook, in one line; empty where they are.
+    graded_now
+        How many submissions were run; the others were known.
+    seconds, first_grade_seconds
+        From the start to the end, and to the first grade of this run; None where it graded nothing.
+    """
+
+    lab: str
+    students: list[StudentGrade]
+    trouble: str = ""
+    graded_now: int = 0
+    seconds: float = 0.0
+    first_grade_seconds: float | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody has a grade and the gradebook has them all."""
+        return not self.trouble and all(each.recorded for each in self.students)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `medcourse grade --json` prints."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return a line for each student and one for the class."""
+        lines = [line for each in self.students for line in each.lines()]
+        recorded = sum(each.recorded for each in self.students)
+        ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
+        end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"
+        return "\n".join([*lines, end])
+
+
+def grade_class(
+    root: Path,
+    slug: str,
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    students: Iterable[str] | None = None,
+    again: bool = False,
+    tier: str | None = None,
+    progress: bool = False,
+) -> ClassGrades:
+    """Grade what a class has handed in of a lab.
+
+    Parameters
+    ----------
+    root
+        The course's folder, with nbgrader_config.py, solutions and a gradebook that knows the lab.
+    slug
+        The lab.
+    workers
+        How many processes to start on this machine; as many as it has cores unless given.
+    cluster
+        Address of a Dask scheduler whose workers to use instead.
+    students
+        Whom to grade; all unless given.
+    again
+        Run submissions again whose result is known.
+    tier
+        The weakest sandbox that will do, if not the configured one.
+    progress
+        Whether to draw a bar on standard error.
+
+    Raises
+    ------
+    CourseError
+        Nothing can be graded: what is wrong and what to do. What was graded before that is kept.
+    """
+    started = time.perf_counter()
+    check_slug(root, slug)
+    if workers is not None and workers < 1:
+        raise CourseError(f"expected at least one worker, got {workers}")
+    with ExitStack() as stack:
+        team = _Team(stack, workers or len(os.sched_getaffinity(0)), cluster)
+        journal_path = root / FOLDER / f"{slug}.jsonl"
+        if not journal_path.exists() or not journal_path.stat().st_size:
+            team.start()  # as something is to do for certain; it starts while the rest is imported
+        from medcourse.grading.gradebook import Course  # noqa: PLC0415  (nbgrader takes a second and a half)
+        from medcourse.grading.preprocessors import settings_of  # noqa: PLC0415
+        from medcourse.grading.submission import load_lab  # noqa: PLC0415
+
+        course = Course(root)
+        lab = load_lab(root, slug)
+        journal = stack.enter_context(Journal(root, slug))
+        run = _ClassRun(course, lab, settings_of(course.config, root, tier=tier), journal, started)
+        stack.callback(run.close)
+        todo = run.prepare(students, again=again)
+        run.grade(todo, team, progress=progress)
+        return run.summary()
+
+
+class _Team:
+    """The workforce, started when it is certain that it is needed."""
+
+    def __init__(self, stack: ExitStack, workers: int, cluster: str | None) -> None:
+        self._stack, self._workers, self._cluster = stack, workers, cluster
+        self._force: Workforce | None = None
+
+    def start(self) -> "Workforce":
+        from medcourse.grading.workforce import Workforce  # noqa: PLC0415
+
+        if self._force is None:
+            self._force = self._stack.enter_context(Workforce(self._workers, self._cluster))
+        return self._force
+
+
+@dataclass(frozen=True)
+class _Job:
+    student: str
+    key: str
+    submission: bytes
+
+
+class _ClassRun:
+    """One run over a class: the state that journal, gradebook and workers share."""
+
+    def __init__(self, course: "Course", lab: "Lab", settings: "Settings", journal: Journal, started: float) -> None:
+        self.course, self.lab, self.settings, self.journal = course, lab, settings, journal
+        self.started = started
+        self.trouble = ""  # why the gradebook is not written
+        self.recorder: Recorder | None = None
+        self.grades: dict[str, StudentGrade] = {}
+        self.paths: dict[str, Path] = {}
+        self.graded_now = 0
+        self.first_grade: float | None = None
+        self.unrecorded: dict[str, str] = {}  # student and key of what the gradebook has yet to get
+
+    def close(self) -> None:
+        if self.recorder is not None:
+            self.recorder.close()
+
+    # Before workers are needed.
+
+    def prepare(self, students: Iterable[str] | None, *, again: bool) -> list[str]:
+        """Find what was handed in, make gradebook and journal agree, and return whom to grade."""
+        from medcourse.grading.submission import key  # noqa: PLC0415
+
+        self.paths = self._chosen(students)
+        self._open_gradebook()
+        todo = []
+        for student, path in self.paths.items():
+            self.grades[student] = StudentGrade(student)
+            try:
+                name = key(self.lab, _read(path), self.settings)
+            except CourseError as error:
+                self._look(student, "", str(error))
+                continue
+            if again or not self.journal.has_result(student, name):
+                todo.append(student)
+            else:
+                self._know(student, self.journal.result(student, name))
+                self.unrecorded[student] = name
+        self._compare()
+        self._record_rest()
+        return todo
+
+    def _chosen(self, students: Iterable[str] | None) -> dict[str, Path]:
+        there = self.course.submissions(self.lab.slug)
+        wanted = list(there if students is None else students)
+        unknown = [student for student in wanted if student not in there]
+        if unknown or not wanted:
+            place = self.course.directory.format_path(
+                self.course.directory.submitted_directory, unknown[0] if unknown else "STUDENT", self.lab.slug
+            )
+            raise CourseError(f"expected a submission in {place}, found none: run `nbgrader collect {self.lab.slug}`")
+        return {student: there[student] for student in wanted}
+
+    def _open_gradebook(self) -> None:
+        from medcourse.grading.gradebook import Recorder, UnavailableError  # noqa: PLC0415
+
+        try:
+            self.recorder = Recorder(self.course, self.lab)
+        except UnavailableError as error:  # the class is graded all the same
+            self.trouble = str(error)
+
+    def _compare(self) -> None:
+        """Take what the gradebook has from what it has yet to get, whatever the journal says of it."""
+        if self.recorder is None or not self.unrecorded:
+            return
+        scores = self.recorder.scores()
+        for student, key in list(self.unrecorded.items()):
+            run = self.journal.result(student, key).run
+            if run is None:
+                del self.unrecorded[student]
+            elif _agree(run, scores.get(student)) and self.recorder.placed_key(student) == key:
+                if not self.journal.is_recorded(student, key):
+                    self.journal.add_recorded(student, key)
+                self.grades[student].recorded = True
+                del self.unrecorded[student]
+
+    def _record_rest(self) -> None:
+        """Record what is known and not yet in the gradebook."""
+        for student, key in list(self.unrecorded.items()):
+            if self.trouble:
+                return
+            self._record(_Job(student, key, _read(self.paths[student])))
+
+    # While workers work.
+
+    def grade(self, students: list[str], team: _Team, *, progress: bool) -> None:
+        """Grade these students and keep the results as they come."""
+        from medcourse.grading.submission import key_of_solution  # noqa: PLC0415
+
+        if students:
+            reference = key_of_solution(self.lab, self.settings)
+            force = team.start()
+            force.warm_up(self.lab, self.settings)
+            crew = _Crew(force, self.lab, self.settings, calibrates=reference not in self.journal.calibrated)
+            bar = tqdm(total=len(students), file=sys.stderr, disable=not progress, unit="submission", leave=False)
+            with bar:
+                for job, outcome in crew.results(self._jobs(students)):
+                    if job is None:
+                        self.journal.add_calibrated(reference)
+                        continue
+                    self._take(job, outcome)
+                    bar.update()
+        if self.trouble and self.unrecorded:
+            self._try_again()
+
+    def _jobs(self, students: list[str]) -> Iterator[_Job]:
+        from medcourse.grading.submission import key  # noqa: PLC0415
+
+        for student in students:
+            try:
+                submission = _read(self.paths[student])
+            except CourseError as error:  # it was there a moment ago
+                self._look(student, "", str(error))
+                continue
+            yield _Job(student, key(self.lab, submission, self.settings), submission)
+
+    def _take(self, job: _Job, outcome: "Graded | str") -> None:
+        """Keep what came of a submission: a result, or why there is none this time."""
+        if isinstance(outcome, str):
+            self._look(job.student, job.key, outcome)
+            return
+        self.journal.add_result(job.student, job.key, outcome)
+        self.graded_now += 1
+        self._know(job.student, outcome)
+        if outcome.run is not None:
+            self.unrecorded[job.student] = job.key
+            if not self.trouble:
+                self._record(job, outcome.run)
+            if self.first_grade is None:
+                self.first_grade = time.perf_counter() - self.started
+
+    def _record(self, job: _Job, run: "Run | None" = None) -> None:
+        from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
+
+        run = run or self.journal.result(job.student, job.key).run
+        if run is None or self.recorder is None:
+            return
+        try:
+            self.recorder.record(job.student, job.submission, run, job.key)
+        except UnavailableError as error:
+            self.trouble = str(error)
+        except CourseError as error:
+            self.grades[job.student].problem = str(error)
+            del self.unrecorded[job.student]
+        else:
+            self.journal.add_recorded(job.student, job.key)
+            self.grades[job.student].recorded = True
+            del self.unrecorded[job.student]
+
+    def _try_again(self) -> None:
+        """Give a gradebook that was locked a second chance, now that the class is through."""
+        self.trouble = ""
+        if self.recorder is None:
+            self._open_gradebook()
+        self._record_rest()
+
+    def _know(self, student: str, graded: "Graded") -> None:
+        run = graded.run
+        grade = self.grades[student] = StudentGrade(student, problem=graded.problem, findings=graded.findings)
+        if run is not None:
+            grade.score, grade.max, grade.tier = run.score, run.max, run.tier
+
+    def _look(self, student: str, key: str, problem: str) -> None:
+        self.grades[student] = StudentGrade(student, problem=problem)
+        latest = self.journal.latest.get(student)
+        if latest is None or (latest.key, latest.problem) != (key, problem):
+            self.journal.add_look(student, key, problem)
+
+    def summary(self) -> ClassGrades:
+        """Return what came of it."""
+        return ClassGrades(
+            self.lab.slug,
+            list(self.grades.values()),
+            self.trouble if self.unrecorded else "",
+            self.graded_now,
+            time.perf_counter() - self.started,
+            self.first_grade,
+        )
+
+
+class _Crew:
+    """Hands submissions to workers, a few at a time, and gives back what they find."""
+
+    def __init__(self, force: "Workforce", lab: "Lab", settings: "Settings", *, calibrates: bool) -> None:
+        self.force, self.lab, self.settings = force, lab, settings
+        self.calibrates = calibrates
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._under_way: dict[Any, _Job | None] = {}
+
+    def results(self, jobs: Iterator[_Job]) -> Iterator[tuple[_Job | None, Any]]:
+        """Yield (None, run) once the reference solution has earned its points, then each job with its outcome.
+
+        An outcome is what was found, or in words why nothing was. Submissions whose workers died are run once more
+        with no other beside them, for Dask counts a death against all that a worker had.
+        """
+        from medcourse.grading.workforce import IN_FLIGHT  # noqa: PLC0415
+
+        suspects: list[_Job] = []
+        early: list[tuple[_Job, Any]] = []
+        is_calibrated = not self.calibrates
+        if self.calibrates:
+            self._watch(self.force.calibrate(self.lab, self.settings), None)
+        self._fill(jobs, IN_FLIGHT * self.force.size)
+        while self._under_way:
+            job, future = self._next()
+            if job is None:
+                yield None, self._calibrated(future)
+                is_calibrated = True
+                yield from early
+                early.clear()
+                continue
+            if _was_killed(future):
+                suspects.append(job)
+            elif is_calibrated:
+                yield job, _outcome(future)
+            else:
+                early.append((job, _outcome(future)))
+            self._fill(jobs, IN_FLIGHT * self.force.size - len(early))
+        for suspect in suspects:
+            self._fill(iter([suspect]), 1)
+            _, future = self._next()
+            yield suspect, _outcome(future)
+
+    def _fill(self, jobs: Iterator[_Job], size: int) -> None:
+        from medcourse.grading.submission import without_outputs  # noqa: PLC0415
+
+        while len(self._under_way) < size and (job := next(jobs, None)) is not None:
+            submission = job.submission
+            if len(submission) > LARGE_MB * 10**6:
+                submission = without_outputs(submission)
+            self._watch(self.force.grade(self.lab, submission, self.settings), job)
+
+    def _watch(self, future: Any, job: _Job | None) -> None:
+        self._under_way[future] = job
+        future.add_done_callback(self._done.put)
+
+    def _next(self) -> tuple[_Job | None, Any]:
+        """Wait for the next that is done."""
+        from medcourse.grading.workforce import ClusterError  # noqa: PLC0415
+
+        lost_since: float | None = None
+        while True:
+            try:
+                future = self._done.get(timeout=1.0)
+            except queue.Empty:
+                now = time.monotonic()
+                lost_since = (lost_since or now) if self.force.is_lost() else None
+                if lost_since is None or now - lost_since < LOST_SECONDS:
+                    continue
+                future = None
+            if future is None or future.status in {"cancelled", "lost"}:
+                where = f"cluster at {self.force.address}" if self.force.address else "workers"
+                raise ClusterError(f"the {where} went away: what was graded is kept, run again for the rest")
+            if future in self._under_way:
+                return self._under_way.pop(future), future
+
+    def _calibrated(self, future: Any) -> "Run":
+        if _was_killed(future):
+            raise CourseError(f"the solution of {self.lab.slug} took its workers down: nobody was graded")
+        run: Run = future.result()
+        return run
+
+
+def _was_killed(future: Any) -> bool:
+    from distributed import KilledWorker  # noqa: PLC0415
+
+    return future.status == "error" and isinstance(future.exception(), KilledWorker)
+
+
+def _outcome(future: Any) -> "Graded | str":
+    """Return what a worker found, or in words why it found nothing."""
+    if _was_killed(future):
+        return "the workers that graded it died, one after the other: look at it before anybody runs it"
+    if future.status == "error":
+        error = future.exception()
+        reason = " ".join(str(error).split())[:300]
+        return (
+            reason if isinstance(error, CourseError) else f"the grader failed on it: {type(error).__name__}: {reason}"
+        )
+    graded: Graded = future.result()
+    return graded
+
+
+def _agree(run: "Run", scores: dict[str, float | None] | None) -> bool:
+    """Say whether the gradebook has the points of a run."""
+    if scores is None:
+        return False
+    return all(scores.get(each.id) is not None and scores[each.id] == each.score for each in run.exercises)
+
+
+def printable(text: str) -> str:
+    """Return one line of text without what a terminal would obey; students choose names and messages."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _read(path: Path) -> bytes:
+    """Read a submission.
+
+    Raises
+    ------
+    CourseError
+        There is none, or it is too large to be one.
+    """
+    if not path.is_file():
+        others = sorted(other.name for other in path.parent.glob("*.ipynb"))
+        found = f"found {', '.join(others)[:200]}" if others else "found no notebook"
+        raise CourseError(f"expected {path.name}, {found}")
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_MB * 10**6:
+            raise CourseError(f"expected a notebook, got a file of {size / 1e6:.0f} MB")
+        return path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"cannot read the notebook: {error.strerror}") from None

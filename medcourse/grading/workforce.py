@@ -1,0 +1,208 @@
+"""The processes that grade: Dask's own on this machine, or a cluster that is there already.
+
+What runs on a worker stands here too: it imports this module and gets plain data.
+"""
+
+import contextlib
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future as Promise
+from typing import Any
+
+import dask
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin
+
+from medcourse.errors import CourseError
+from medcourse.grading.engines import close_engine, engine_of_this_process
+from medcourse.grading.plan import Run
+from medcourse.grading.submission import (
+    Graded,
+    Lab,
+    Settings,
+    calibrate,
+    grade_submission,
+    grader_version,
+    preload,
+)
+
+IN_FLIGHT = 4
+"""Submissions that a worker has at a time, the one that runs included; so the memory of a class is that of these."""
+
+CONNECT_SECONDS = 10
+
+_CONFIGURATION = {
+    "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+    "distributed.admin.large-graph-warning-threshold": "1GB",  # a submission may hold pictures
+    "distributed.scheduler.allowed-failures": 3,
+}
+
+
+class ClusterError(CourseError):
+    """The cluster is gone or cannot be had."""
+
+
+class WarmEngine(WorkerPlugin):
+    """Start each worker's engine as soon as the worker is there, those that replace a dead one included."""
+
+    name = "medcourse-engine"
+
+    def __init__(self, settings: Settings, preload: tuple[str, ...]) -> None:
+        self.settings, self.preload = settings, preload
+
+    def setup(self, worker: Worker) -> None:
+        """Start it in the background."""
+        engine_of_this_process(self.settings.minimum_tier, self.preload).start(self.settings.limits)
+
+    def teardown(self, worker: Worker) -> None:
+        """End it, where the worker lives on."""
+        close_engine()
+
+
+class Workforce:
+    """A Dask client and what belongs to it, which starts in the background while its owner does other things.
+
+    Parameters
+    ----------
+    workers
+        How many processes to start on this machine.
+    address
+        Of the scheduler of another cluster, which is used instead.
+    """
+
+    def __init__(self, workers: int, address: str | None = None) -> None:
+        self.size = workers
+        self.address = address
+        self._stack = contextlib.ExitStack()
+        self._client: Promise[Client] = Promise()
+        threading.Thread(target=self._start, name="workforce", daemon=True).start()
+
+    def __enter__(self) -> "Workforce":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def client(self) -> Client:
+        """The client, once it is there.
+
+        Raises
+        ------
+        ClusterError
+            It cannot be had.
+        """
+        return self._client.result()
+
+    def warm_up(self, lab: Lab, settings: Settings) -> None:
+        """Let each worker start its engine, after a look whether it would grade as this machine does.
+
+        Raises
+        ------
+        ClusterError
+            A worker cannot grade, or runs another version of the course.
+        """
+        if self.address:
+            try:
+                self.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+                versions = set(self.client.run(grader_version).values())
+            except Exception as error:
+                raise ClusterError(f"the workers at {self.address} cannot grade: {_line(error)}") from None
+            if versions != {grader_version()}:
+                raise ClusterError(f"the workers at {self.address} run another version of medcourse: install this one")
+            self.size = len(self.client.scheduler_info(n_workers=-1)["workers"])
+        plugin = WarmEngine(settings, preload(lab))
+        self.client.register_plugin(plugin)
+        if self.address:
+            self._stack.callback(self._unregister)
+
+    def calibrate(self, lab: Lab, settings: Settings) -> "Future[Run]":
+        """Let a worker grade the reference solution."""
+        return self.client.submit(calibrate, lab, settings, pure=False, priority=10)
+
+    def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
+        """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
+        return self.client.submit(_grade_here, lab, submission, settings, grader_version(), pure=False, retries=3)
+
+    def is_lost(self) -> bool:
+        """Say whether nobody is there who could do the work."""
+        client = self.client
+        return client.status not in {"running", "connecting"} or not client.scheduler_info(n_workers=1)["workers"]
+
+    def close(self) -> None:
+        """End what was started."""
+        with contextlib.suppress(Exception):  # a cluster that is gone cannot be closed
+            self.client  # noqa: B018  (what still starts is waited for)
+        with _silence(), contextlib.suppress(Exception):
+            self._stack.close()
+
+    def _start(self) -> None:
+        try:
+            self._stack.enter_context(dask.config.set(_CONFIGURATION))
+            self._client.set_result(self._connect() if self.address else self._employ())
+        except BaseException as error:  # whoever asks for the client gets it
+            self._client.set_exception(error)
+
+    def _connect(self) -> Client:
+        try:
+            with _silence():
+                client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+        except Exception as error:  # sockets, addresses, versions: Dask has a kind for each
+            raise ClusterError(
+                f"expected a Dask scheduler at {self.address}, reached none in {CONNECT_SECONDS} s: {_line(error)}"
+            ) from None
+        self._stack.callback(client.close, timeout=5)
+        return client
+
+    def _employ(self) -> Client:
+        try:
+            folder = self._stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True)
+            )
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=self.size,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
+                silence_logs=logging.CRITICAL,
+                local_directory=folder,
+            )
+            self._stack.callback(cluster.close, timeout=10)
+            client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise ClusterError(f"cannot start {self.size} workers on this machine: {_line(error)}") from None
+        self._stack.callback(client.close, timeout=5)
+        return client
+
+    def _unregister(self) -> None:
+        with contextlib.suppress(Exception):
+            self.client.unregister_worker_plugin(WarmEngine.name)  # type: ignore[no-untyped-call]
+
+
+def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -> Graded:
+    """Grade a submission on a worker."""
+    if version != grader_version():
+        raise CourseError(f"the worker {os.uname().nodename} runs another version of medcourse: install the same")
+    return grade_submission(lab, submission, settings)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what Dask logs of a lost connection from the terminal: it is said in one line."""
+    loggers: list[Any] = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
