@@ -56,7 +56,7 @@ class Shell(InteractiveShell):
         """Print nothing: what went wrong is told by other means."""
 
 
-class _Hook(CapturingDisplayHook):  # type: ignore[misc]
+class _Hook(CapturingDisplayHook):
     """Keeps the values of last lines; says that it is at work, so that IPython keeps no copy of what is printed."""
 
     is_active = True
