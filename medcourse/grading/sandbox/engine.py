@@ -54,7 +54,7 @@ class Engine:
         self._limits: Limits | None = None
         self.tier = ""
         self.reasons: dict[str, str] = {}
-        self.modules: list[str] = []
+        self._has_learnt = False
 
     def __enter__(self) -> "Engine":
         return self
@@ -134,7 +134,10 @@ class Engine:
             raise CourseError(f"{answer[1]}: run `medcourse doctor`")
         if answer[0] == "broken":
             raise CourseError(f"the grader itself failed: {answer[1]}")
-        self.modules = answer[2]
+        if not self._has_learnt:  # what the first one's tests imported on their way the others need not
+            self._engine.sendall(b"l")
+            Channel(self._engine, _FRAME).send(["modules", answer[2]])
+            self._has_learnt = True
         return run_of(answer[1])
 
     def _run_plainly(self, cells: Sequence[Cell], limits: Limits, seed: int) -> Run:
@@ -162,7 +165,7 @@ class Engine:
             env=_environment(self._folder), pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
         )  # fmt: skip
         theirs.close()
-        self._limits, self.tier = limits, ""
+        self._limits, self.tier, self._has_learnt = limits, "", False
 
     def _wait_until_ready(self) -> None:
         if self.tier:

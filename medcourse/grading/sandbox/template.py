@@ -24,8 +24,9 @@ from medcourse.grading.sandbox import linux, student, tiers, walls, warden
 from medcourse.grading.sandbox.channel import Channel
 
 _FRAME = 1 << 30  # bytes that the engine and a judge send each other; both are ours
-JUDGE, STUDENT = b"j", b"s"
-"""What can be asked for, one byte each; the answer is a byte and the lines to what was forked."""
+JUDGE, STUDENT, LEARN = b"j", b"s", b"l"
+"""What can be asked for, one byte each. The answer to the first two is the byte and the lines to what was forked; after
+the third follows a frame with the names of modules to import."""
 
 
 class Template:
@@ -58,14 +59,18 @@ class Template:
                     judge = self._fork_judge()
                 elif order == STUDENT:
                     self._fork_student(line)
+                elif order == LEARN:
+                    _preload(Channel(line, _FRAME).receive()[1])
                 elif line is self.engine:
                     return
-                else:
+                else:  # this judge is done; another may have begun
                     line.close()
-                    judge = None
+                    judge = None if line is judge else judge
 
     def _fork_judge(self) -> socket.socket:
         """Fork a judge; hand its line to the engine and keep one for its own orders."""
+        if (threads := _threads()) > 1:
+            raise SystemExit(f"{threads - 1} threads were started by importing what the lab needs: a fork lacks them")
         job, jobs_end = socket.socketpair()
         orders, orders_end = socket.socketpair()
         if self._fork(jobs_end, orders_end):
@@ -189,6 +194,10 @@ def _settle(home: str, fonts: dict[str, bytes]) -> None:
     tempfile.tempdir = home
 
 
+def _threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 def _preload(names: list[str]) -> None:
     """Import what can be imported; what cannot is tried again by whoever asks for it, and fails there."""
     for name in names:
@@ -217,10 +226,6 @@ def main(engine_number: str, settings_text: str) -> None:
     _preload(
         ["numpy", "torch.utils.data", "medcourse.testing", "medcourse.grading.sandbox.judge", *settings["preload"]]
     )
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    if threads > 1:
-        channel.send(["refused", f"{threads - 1} threads were started by importing {', '.join(settings['preload'])}"])
-        return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens and judges need nobody to wait for them
     channel.send(["ready", tier, reasons, asdict(limits)])
     template.serve()
