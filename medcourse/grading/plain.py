@@ -1,4 +1,7 @@
-"""Run a clean notebook in a plain child process: enough for a person's own work, no protection against malice."""
+"""Run a clean notebook in a plain child process, where there is no sandbox: for a person's own work only.
+
+Student and tests share it, so it protects nobody from anything; a submission of somebody else is never run so.
+"""
 
 import contextlib
 import json
@@ -13,90 +16,33 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading.plan import Cell, Exercise, Limits, Run, Variant, graded_cells
-
-CELL_SECONDS = 60.0
-"""How long one cell may take before it is interrupted."""
-
-WALL_SECONDS = 600.0
-"""How long all cells together may take before the process is killed."""
-
-
-def run_notebook(
-    notebook: Any, *, folder: Path, cell_seconds: float = CELL_SECONDS, wall_seconds: float = WALL_SECONDS
-) -> Run:
-    """Run a clean notebook with its tests.
-
-    Parameters
-    ----------
-    notebook
-        As `splice` returns it, with the hidden tests put in where they are to be run.
-    folder
-        The working folder of the code.
-    cell_seconds, wall_seconds
-        Limits for one cell and for all of them.
-    """
-    todo = graded_cells(notebook)
-    events = _run(todo, (), folder, cell_seconds, wall_seconds)
-    return _collect([cell for cell in todo if cell.points is not None], events, cell_seconds)
+from medcourse.grading.plan import Cell, Exercise, Limits, Run
 
 
 def run_cells(cells: Sequence[Cell], *, folder: Path, limits: Limits, seed: int) -> Run:
-    """Run the cells of a notebook; of the limits only those on time are kept here."""
-    events = _run(cells, (), folder, limits.cell_seconds, limits.total_seconds, seed=seed)
-    return _collect([cell for cell in cells if cell.points is not None], events, limits.cell_seconds)
-
-
-def run_variants(
-    notebook: Any,
-    variants: Sequence[Variant],
-    *,
-    folder: Path,
-    cell_seconds: float = CELL_SECONDS,
-    wall_seconds: float = WALL_SECONDS,
-) -> list[Run]:
-    """Run many variants of answers, each with the tests that concern it, in one process that forks for each.
+    """Run the cells of a clean notebook with its tests.
 
     Parameters
     ----------
-    notebook
-        The lab with its reference answers and hidden tests. What stands above an answer runs once for all its variants.
-    variants
-        Their `answer` is a grade_id of the notebook.
-    folder, cell_seconds, wall_seconds
-        As for `run_notebook`.
+    cells
+        As `plan.graded_cells` gives them.
+    folder
+        The working folder of the code.
+    limits
+        Only those on time are kept here.
+    seed
+        The class's secret, for the inputs of hidden tests.
     """
-    todo = graded_cells(notebook)
-    events = _run(todo, variants, folder, cell_seconds, wall_seconds)
-    runs = []
-    for number, variant in enumerate(variants):
-        tests = [cell for cell in todo if cell.answer == variant.answer]
-        runs.append(_collect(tests, [e for e in events if e["variant"] == number], cell_seconds))
-    return runs
+    return _collect([cell for cell in cells if cell.points is not None], _run(cells, folder, limits, seed))
 
 
-def _run(
-    todo: Sequence[Cell],
-    variants: Sequence[Variant],
-    folder: Path,
-    cell_seconds: float,
-    wall_seconds: float,
-    *,
-    seed: int | None = None,
-) -> list[dict[str, Any]]:
+def _run(todo: Sequence[Cell], folder: Path, limits: Limits, seed: int) -> list[dict[str, Any]]:
     """Let the child process do its work and return the lines of its report."""
-    job = {
-        "cells": [asdict(cell) for cell in todo],
-        "variants": [asdict(variant) for variant in variants],
-        "folder": str(folder),
-        "seconds": cell_seconds,
+    job = {"cells": [asdict(cell) for cell in todo], "folder": str(folder), "seconds": limits.cell_seconds}
+    environment = os.environ | {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MEDCOURSE_SECRET_SEED": str(seed),
     }
-    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    if seed is not None:
-        environment["MEDCOURSE_SECRET_SEED"] = str(seed)
-    if variants:
-        # A fork copies one thread: had OpenMP and BLAS more of them, the child would wait for those for ever.
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as scratch:
         job_path, report_path = Path(scratch, "job.json"), Path(scratch, "report.jsonl")
         errors_path = Path(scratch, "errors.txt")
@@ -112,7 +58,7 @@ def _run(
                 start_new_session=True,
             )
             try:
-                child.wait(wall_seconds)
+                child.wait(limits.total_seconds)
             except subprocess.TimeoutExpired:
                 pass
             finally:
@@ -140,7 +86,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _collect(tests: Sequence[Cell], events: Sequence[dict[str, Any]], cell_seconds: float) -> Run:
+def _collect(tests: Sequence[Cell], events: Sequence[dict[str, Any]]) -> Run:
     """Make a run of its report: a test without a verdict earns nothing."""
     verdicts = {event["id"]: event for event in events if event["event"] == "verdict"}
     end: dict[str, Any] = next((event for event in events if event["event"] == "end"), {})

@@ -8,75 +8,55 @@ earns nothing. What is printed and warned costs nothing.
 """
 
 import ast
-import contextlib
 import json
 import linecache
 import math
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
-
 from medcourse.grading.cells import NO_NUMBER, NOT_ANSWERED
+from medcourse.grading.shell import CellTimeoutError, new_shell, time_limit
 
 _MESSAGE_LIMIT = 1000  # characters: numpy can print a page where a line says it
 
 
-class CellTimeoutError(BaseException):
-    """A cell took too long. Not an Exception, so that student code which catches those does not catch this."""
+def earned(value: Any, points: float) -> tuple[float, str, str]:
+    """Return what a test that ran to its end is worth: score, message, name of an error.
 
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt the block after some seconds, where the system has timers (not on Windows: there `plain` kills)."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise CellTimeoutError
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-class _Shell(InteractiveShell):
-    """IPython in a process of ours, which is neither a terminal nor a kernel and has no event loop to tie in."""
-
-    def enable_gui(self, gui: str | None = None) -> None:
-        """Do nothing: `%matplotlib inline` asks for it."""
+    Parameters
+    ----------
+    value
+        Of the test's last line; only what `medcourse.testing.award` gives counts.
+    points
+        What the test is worth.
+    """
+    if type(value).__name__ != "Award":
+        return points, "", ""
+    if not math.isfinite(value):
+        return 0.0, NO_NUMBER, "ValueError"
+    score = min(max(float(value), 0.0), points)
+    return score, "" if score == points else f"{score:g} of {points:g} points", ""
 
 
 class Runner:
     """A namespace in which the cells of one notebook run, as in a kernel, magics included."""
 
     def __init__(self, report: TextIO, seconds: float) -> None:
-        config = Config()
-        config.HistoryManager.enabled = False  # its thread would be in the way of a fork
-        self.shell = _Shell.instance(config=config)
+        self.shell = new_shell()
         self.report = report
         self.seconds = seconds
         self.failed: dict[str, BaseException] = {}  # code cells that did not run to their end, and why
-        self.variant: int | None = None
 
     def tell(self, **event: Any) -> None:
         """Write one line of the report."""
-        self.report.write(json.dumps({"variant": self.variant, **event}) + "\n")
+        self.report.write(json.dumps(event) + "\n")
         self.report.flush()
 
-    def run(self, cell: dict[str, Any], source: str | None = None) -> None:
+    def run(self, cell: dict[str, Any]) -> None:
         """Run one cell, a test or not, and report what came of it."""
         self.tell(event="start", id=cell["id"])
         if cell["points"] is not None:
@@ -84,43 +64,11 @@ class Runner:
             return
         try:
             with time_limit(self.seconds):
-                code = self.shell.transform_cell(cell["source"] if source is None else source)  # type: ignore[no-untyped-call]
+                code = self.shell.transform_cell(cell["source"])
                 self._execute(code, cell["id"])
         except BaseException as error:  # student code may raise anything, SystemExit and KeyboardInterrupt included
             self.failed[cell["id"]] = error
             self.tell(event="failed", id=cell["id"], message=self._explain(error))
-
-    def run_variants(self, cells: list[dict[str, Any]], variants: list[dict[str, Any]]) -> None:
-        """Run the cells, and beside each answer its variants with the tests that concern them, each in a fork."""
-        for position, cell in enumerate(cells):
-            for number, variant in enumerate(variants):
-                if variant["answer"] == cell["id"]:
-                    self._fork(number, cells[position:], variant)
-            if cell["points"] is None:
-                self.run(cell)
-
-    def _fork(self, number: int, cells: list[dict[str, Any]], variant: dict[str, Any]) -> None:
-        child = os.fork()
-        if child == 0:
-            try:
-                self.variant = number
-                self.run(cells[0], variant["source"])
-                pending = sum(cell["answer"] == variant["answer"] for cell in cells)
-                for cell in cells[1:]:
-                    if not pending:
-                        break
-                    if cell["points"] is None or cell["answer"] == variant["answer"]:
-                        self.run(cell)
-                        pending -= cell["points"] is not None
-            finally:
-                os._exit(0)  # not by the way of the parent's own exit
-        try:
-            # Student code can hold a timer off in C: the parent does not wait longer than the cells may take together.
-            with time_limit(self.seconds * len(cells)):
-                os.waitpid(child, 0)
-        except CellTimeoutError:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
 
     def _judge(self, cell: dict[str, Any]) -> None:
         """Run a test cell and report its verdict."""
@@ -133,12 +81,7 @@ class Runner:
                 error = self.failed.get(cell["answer"], error)
             message, error_name = self._explain(error), type(error).__name__
         else:
-            earned = cell["points"] if value is None else value  # a value is partial credit
-            if isinstance(earned, int | float) and math.isfinite(earned):
-                score = min(max(float(earned), 0.0), float(cell["points"]))
-                message = "" if score == cell["points"] else f"{score:g} of {cell['points']:g} points"
-            else:
-                message, error_name = NO_NUMBER, "ValueError"
+            score, message, error_name = earned(value, cell["points"])
         self.tell(event="verdict", id=cell["id"], score=score, message=message, error=error_name)
 
     def _execute(self, source: str, cell_id: str) -> Any:
@@ -185,7 +128,7 @@ def _peak_mib() -> float | None:
 
 
 def main(job_path: str, report_path: str) -> None:
-    """Do one job: `{cells, variants, folder, seconds}`, see `plain.Cell` and `plain.run_cells`."""
+    """Do one job: `{cells, folder, seconds}`, see `plain.run_cells`."""
     job = json.loads(Path(job_path).read_text(encoding="utf-8"))
     with Path(report_path).open("a", encoding="utf-8") as report:
         runner = Runner(report, job["seconds"])
@@ -197,11 +140,8 @@ def main(job_path: str, report_path: str) -> None:
         for stream in (0, 1, 2):
             os.dup2(devnull, stream)
         started = time.perf_counter()
-        if job["variants"]:
-            runner.run_variants(job["cells"], job["variants"])
-        else:
-            for cell in job["cells"]:
-                runner.run(cell)
+        for cell in job["cells"]:
+            runner.run(cell)
         runner.tell(event="end", seconds=time.perf_counter() - started, peak_mib=_peak_mib())
 
 

@@ -13,7 +13,6 @@ import ast
 import builtins
 import contextlib
 import io
-import math
 import random
 import sys
 import time
@@ -24,9 +23,10 @@ from typing import Any
 from medcourse.grading import cells as kinds
 from medcourse.grading.names import global_names
 from medcourse.grading.plan import Cell, Exercise, Limits, Run
-from medcourse.grading.runner import CellTimeoutError, time_limit
+from medcourse.grading.runner import earned
 from medcourse.grading.sandbox.outputs import safe_outputs
 from medcourse.grading.sandbox.proxies import ChannelError, OpaqueError, Sandbox, StudentError, in_seconds, printable
+from medcourse.grading.shell import CellTimeoutError, time_limit
 
 _MESSAGE = 500  # characters
 _GRACE = 2.0  # seconds: what hangs in a test itself is interrupted after the sandbox's own deadline
@@ -181,7 +181,7 @@ class Judge:
             if isinstance(error, _UndefinedError):
                 return self._undefined(cell, error.name)
             return _explain(error, tell=tell, line=_line_in(cell, error), hidden=_hidden_lines(cell))
-        return _earned(value, cell.points or 0.0)
+        return Verdict(*earned(value, cell.points or 0.0))
 
     def _execute(self, cell: Cell, source: str) -> Any:
         """Run a test's code in names of its own; return the value of its last line."""
@@ -252,16 +252,6 @@ class _UndefinedError(BaseException):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
-
-
-def _earned(value: Any, points: float) -> Verdict:
-    """Return what a test that ran to its end is worth."""
-    if type(value).__name__ != "Award":
-        return Verdict(points)
-    if not math.isfinite(value):
-        return Verdict(message=kinds.NO_NUMBER, error="ValueError")
-    score = min(max(float(value), 0.0), points)
-    return Verdict(score, "" if score == points else f"{score:g} of {points:g} points")
 
 
 def _explain(

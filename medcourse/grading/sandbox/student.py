@@ -32,8 +32,6 @@ from typing import Any, NoReturn
 
 from IPython.core.displayhook import CapturingDisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from medcourse.grading.sandbox import wire
 from medcourse.grading.sandbox.channel import Channel
@@ -44,32 +42,10 @@ _PICTURE_BYTES = 1 << 20
 _TEXT_OF_ERROR = 1000  # characters: numpy can print a page where a line says it
 
 
-class Shell(InteractiveShell):
-    """IPython in a process of ours, which is neither a terminal nor a kernel and has no event loop to tie in."""
-
-    def enable_gui(self, gui: str | None = None) -> None:
-        """Do nothing: `%matplotlib inline` asks for it."""
-
-    system = InteractiveShell.system_raw  # for `!command`: the other way needs a terminal, which nobody has here
-
-    def _showtraceback(self, *_: Any) -> None:
-        """Print nothing: what went wrong is told by other means."""
-
-
-class _Hook(CapturingDisplayHook):
-    """Keeps the values of last lines; says that it is at work, so that IPython keeps no copy of what is printed."""
-
-    is_active = True
-
-
-def new_shell() -> Any:
-    """Return an IPython shell that starts no thread, so that the process can be forked."""
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell: Any = Shell.instance(config=config)
-    shell.display_trap.hook = shell.displayhook = _Hook(shell, [])  # type: ignore[no-untyped-call]
+def capture_displays(shell: Any) -> None:
+    """Keep what a shell's cells display, instead of printing it."""
+    shell.display_trap.hook = shell.displayhook = CapturingDisplayHook(shell, [])  # type: ignore[no-untyped-call]
     shell.display_pub = CapturingDisplayPublisher(parent=shell)  # type: ignore[no-untyped-call]
-    return shell
 
 
 class _Text(io.StringIO):
@@ -283,6 +259,7 @@ def main(channel: Channel, shell: Any, output_kib: int) -> NoReturn:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
+    capture_displays(shell)
     try:
         Student(channel, shell, output_kib).serve()
     finally:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from medcourse.grading.plan import Cell, Limits
 from medcourse.grading.sandbox import linux, student, tiers, walls, warden
 from medcourse.grading.sandbox.channel import Channel
+from medcourse.grading.shell import new_shell
 
 _FRAME = 1 << 30  # bytes that the engine and a judge send each other; both are ours
 JUDGE, STUDENT, LEARN = b"j", b"s", b"l"
@@ -46,7 +47,7 @@ class Template:
 
     def __init__(self, engine: socket.socket, tier: str, limits: Limits, folder: str) -> None:
         self.engine, self.tier, self.limits, self.folder = engine, tier, limits, folder
-        self.shell = student.new_shell()
+        self.shell = new_shell()
 
     def serve(self) -> None:
         """Fork what is asked for until the engine hangs up."""
