@@ -49,15 +49,16 @@ class Channel:
         except OSError as error:
             raise ChannelClosedError(str(error)) from None
 
-    def receive(self, deadline: float | None = None) -> list[Any]:
-        """Return the next frame, its values not decoded.
+    def receive(self, deadline: float | None = None, most: int | None = None) -> list[Any]:
+        """Return the next frame, its values not decoded; it may have `most` bytes, if that is less than any may.
 
         Raises
         ------
         TimeoutError, ChannelClosedError, wire.WireError
             None came in time; nobody is there; something came that is no frame.
         """
-        length = wire.unpack_head(self._read(wire.HEAD_BYTES, deadline), self.most)
+        head = self._read(wire.HEAD_BYTES, deadline)
+        length = wire.unpack_head(head, self.most if most is None else min(most, self.most))
         return wire.unpack(self._read(length, deadline))
 
     def close(self) -> None:
@@ -65,20 +66,19 @@ class Channel:
         self.socket.close()
 
     def _read(self, length: int, deadline: float | None) -> bytes:
-        pieces = []
-        while length:
+        got = bytearray()  # and not a list of pieces: of one byte each they would take forty
+        while len(got) < length:
             self._limit(deadline)  # of all pieces together: one byte at a time must not make it longer
             try:
-                piece = self.socket.recv(min(length, 1 << 20))
+                piece = self.socket.recv(min(length - len(got), 1 << 20))
             except TimeoutError:
                 raise
             except OSError as error:
                 raise ChannelClosedError(str(error)) from None
             if not piece:
                 raise ChannelClosedError("closed")
-            pieces.append(piece)
-            length -= len(piece)
-        return b"".join(pieces)
+            got += piece
+        return bytes(got)
 
     def _limit(self, deadline: float | None) -> None:
         left = None if deadline is None else deadline - time.monotonic()

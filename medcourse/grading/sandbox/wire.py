@@ -44,9 +44,11 @@ _NUMPY = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "complex64", "complex128",
 }  # fmt: skip
-_TORCH = (_NUMPY - {"uint16", "uint32", "uint64"}) | {"bfloat16"}
-_TEXT = re.compile(r"(<U|>U|\|S)[1-9][0-9]{0,4}")
+_TORCH = _NUMPY | {"bfloat16"}
+_TEXT = re.compile(r"([<>]U|\|S)[1-9][0-9]{0,4}")
 _LONGEST_TEXT_ITEM = 4096  # characters of an item of an array of text
+_LAST_CHARACTER = sys.maxunicode
+_LONGEST = 10**8  # items of a range, or of an empty array whose sides of 0 were 1: a test may walk through them
 
 
 class WireError(Exception):
@@ -62,7 +64,7 @@ def pack(frame: list[Any], most: int) -> bytes:
         It is longer than `most` bytes, or holds what MessagePack has no form for.
     """
     try:
-        body = msgpack.packb(frame, use_bin_type=True)
+        body = msgpack.packb(frame, use_bin_type=True, unicode_errors="replace")  # half characters become "?"
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"cannot be sent: {error}") from None
     if len(body) > most:
@@ -74,7 +76,7 @@ def unpack_head(head: bytes, most: int) -> int:
     """Return the length of the body that follows."""
     (length,) = _HEAD.unpack(head)
     if length > most:
-        raise WireError(f"a frame of {length} bytes, more than {most}")
+        raise WireError(f"a frame of more than {most} bytes")  # not of how many: it could be a message
     return int(length)
 
 
@@ -138,7 +140,8 @@ def _items(tag: str) -> Callable[..., list[Any]]:
 
 def _mapping(value: Mapping[Any, Any], other: Encoder, depth: int) -> list[Any]:
     pairs = [[encode(k, other, depth + 1), encode(v, other, depth + 1)] for k, v in value.items()]
-    return ["b" if type(value).__name__ == "Bunch" else "d", *pairs]
+    is_bunch = type(value).__name__ == "Bunch" and all(isinstance(key, str) for key in value)
+    return ["b" if is_bunch else "d", *pairs]
 
 
 def _bounds(tag: str) -> Callable[..., list[Any]]:
@@ -150,18 +153,31 @@ def _bounds(tag: str) -> Callable[..., list[Any]]:
 
 def _encode_numpy(value: Any, tag: str, other: Encoder) -> list[Any]:
     array = np.asarray(value)  # without the subclass
-    if array.dtype.name not in _NUMPY and not (array.dtype.kind in "US" and array.dtype.itemsize):
+    if array.dtype.kind in "US" and not array.dtype.itemsize:  # an empty text
+        array = array.astype(f"{array.dtype.kind}1")
+    if (name := _numpy_name(array.dtype)) is None:
         return other(value)
-    dtype = array.dtype.newbyteorder("=")
-    data = np.ascontiguousarray(array, dtype).tobytes()
-    name = dtype.name if dtype.name in _NUMPY else dtype.str
+    data = np.ascontiguousarray(array, name).tobytes()
     return [tag, name, data] if tag == "n" else [tag, name, list(array.shape), data]
 
 
+def _numpy_name(dtype: Any) -> str | None:
+    """Return how a dtype is written, its bytes in this machine's order; None if the wire has no form for it."""
+    if dtype.name in _NUMPY:
+        return str(dtype.name)
+    return str(dtype.newbyteorder("=").str) if dtype.kind in "US" and dtype.itemsize else None
+
+
+def _encode_dtype(value: Any, other: Encoder, _: int) -> list[Any]:
+    name = _numpy_name(value)
+    return other(value) if name is None else ["Y", name]
+
+
 def _encode_tensor(value: Any, torch: Any) -> list[Any]:
+    if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_nested:
+        kind = "quantized" if value.is_quantized else "nested" if value.is_nested else f"of layout {value.layout}"
+        raise WireError(f"a tensor {'without values' if value.is_meta else kind}: expected a dense one of numbers")
     data = value.detach().resolve_conj().resolve_neg().cpu()
-    if data.layout != torch.strided or data.is_quantized:
-        raise WireError(f"a tensor of layout {data.layout}: expected a dense one")
     name = str(data.dtype).removeprefix("torch.")
     if name not in _TORCH:
         raise WireError(f"a tensor of {name}: expected numbers of a usual kind")
@@ -174,7 +190,7 @@ _FORMS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (int, _int),
     (float, lambda value, *_: float(value)),
     (complex, lambda value, *_: ["c", value.real, value.imag]),
-    (str, lambda value, *_: str(value).encode("utf-8", "replace").decode()),
+    (str, lambda value, *_: str.__str__(value)),  # the text of an enumeration's member, not its name
     ((bytes, bytearray), lambda value, *_: bytes(value)),
     (list, _items("l")),
     (tuple, _items("t")),
@@ -185,7 +201,7 @@ _FORMS: tuple[tuple[Any, Callable[..., Any]], ...] = (
     (slice, _bounds("k")),
     (type(...), lambda *_: ["e"]),
     (np.ndarray, lambda value, other, _: _encode_numpy(value, "a", other)),
-    (np.dtype, lambda value, *_: ["Y", value.name]),
+    (np.dtype, _encode_dtype),
 )
 
 
@@ -216,7 +232,7 @@ def decode(form: Any, other: Decoder, depth: int = 0) -> Any:
     if tag in {"h", "f", "o"}:
         return other(form)
     if (reader := _READERS.get(tag)) is None:
-        raise WireError(f"unknown tag {tag[:8]!r}")
+        raise WireError("unknown tag")
     try:
         return reader(parts, lambda part: decode(part, other, depth + 1))
     except WireError:
@@ -244,8 +260,12 @@ def _read_numpy(name: Any, shape: Any, data: Any) -> Any:
         raise WireError("expected a shape and bytes")
     if len(shape) > DEEPEST or math.prod(shape) * dtype.itemsize != len(data):
         raise WireError("a shape that does not fit the bytes")
+    if not data and math.prod(max(n, 1) for n in shape) > _LONGEST:
+        raise WireError("sides too long for an array of nothing")
     if dtype == np.bool_:
         return (np.frombuffer(data, np.uint8) != 0).reshape(shape)  # a byte of 2 is neither True nor False
+    if dtype.kind == "U" and (np.frombuffer(data, f"{dtype.str[0]}u4") > _LAST_CHARACTER).any():
+        raise WireError("expected characters")
     return np.frombuffer(bytearray(data), dtype).reshape(shape)  # of a bytearray, so that it can be written to
 
 
@@ -272,16 +292,17 @@ def _torch_dtype(parts: list[Any], _: Decoder) -> Any:
     import torch  # noqa: PLC0415
 
     (name,) = parts
-    found = getattr(torch, name) if name in _TORCH or name in {"uint16", "uint32", "uint64"} else None
-    if not isinstance(found, torch.dtype):
+    if name not in _TORCH:
         raise WireError("expected a dtype")
-    return found
+    return getattr(torch, name)
 
 
 def _device(parts: list[Any], _: Decoder) -> Any:
     import torch  # noqa: PLC0415
 
     (name,) = parts
+    if not isinstance(name, str):
+        raise WireError("expected the name of a device")
     return torch.device(name)
 
 
@@ -299,9 +320,11 @@ def _big_int(parts: list[Any], _: Decoder) -> int:
     return int(text, 16)
 
 
-def _range(parts: list[Any], _: Decoder) -> range:
-    start, stop, step = parts
-    return range(start, stop, step)
+def _range(parts: list[Any], inner: Decoder) -> range:
+    start, stop, step = map(inner, parts)
+    if len(numbers := range(start, stop, step)) > _LONGEST:
+        raise WireError("a range too long")
+    return numbers
 
 
 def _slice(parts: list[Any], inner: Decoder) -> slice:
