@@ -50,7 +50,7 @@ def test_mistakes_lose_the_points_of_their_own_answer_and_alternatives_keep_them
 
 def test_variants_do_not_see_one_another():
     spoils = (
-        "import sys\nsys.modules['spoiled'] = 1\nnp.allclose = None\nnumber_of_steps = 0\ndef window(*_): return [0, 1]"
+        "import sys\nsys.modules['spoiled'] = 1\nnp.allclose = None\nnumber_of_steps = 0\ndef window(*_): return [9, 9]"
     )
     looks = (
         "import sys\nassert 'spoiled' not in sys.modules and np.allclose\n" + proofs.reference_answers(MINI)["window"]

@@ -145,23 +145,31 @@ SLIPS = {
         "cell `setup`: BEGIN SOLUTION does not belong",
     ),
     "nothing hidden": (
-        "### BEGIN HIDDEN TESTS\nassert number",
-        "assert number",
+        "### BEGIN HIDDEN TESTS\nassert abs(number",
+        "assert abs(number",
         "cell `steps_count`: END HIDDEN TESTS stands without BEGIN HIDDEN TESTS",
     ),
     "assert without message": (
         ', f"a week should have seven, got {number_of_steps}"',
         "",
-        "cell `steps_count`: expected a message with the assert in line 3",
+        "cell `steps_count`, line 3: expected a message with the assert, got none",
     ),
-    "bare value": ("float(earned)", "earned", "cell `window_range`: expected a test to end in a statement or in award"),
+    "bare value": (
+        "award(earned)",
+        "earned",
+        "cell `window_range`, line 8: expected a test to end in a statement or in award.* the bare value `earned`",
+    ),
     "test of nothing": ('"grade_id": "steps_count"', '"grade_id": "walk_count"', "expected a test named <answer>_"),
     "untested answer": (
         '"grade_id": "window_range"',
         '"grade_id": "dice_range"',
         "cell `window`: expected at least one",
     ),
-    "syntax error": ("nothing = np.zeros(3, bool)", "nothing = (", "cell `dice_empty`: expected Python, got a syntax"),
+    "syntax error": (
+        "nothing = np.zeros(3, bool)",
+        "nothing = (",
+        "cell `dice_empty`, line 1: expected Python, got a syntax",
+    ),
     "experiment untagged": (
         '# %% tags=["experiment"]',
         "# %%",

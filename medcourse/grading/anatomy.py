@@ -1,12 +1,12 @@
 """Hold a lab to its form while it is built, so that an author's slip is one line and not a class's lost points."""
 
-import ast
 import re
 from typing import Any
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.cells import HIDDEN_TESTS, MARK_SCHEME, MARKERS, SOLUTION
+from medcourse.grading.lint import lint_lab
 
 _GRADE_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -42,7 +42,6 @@ def validate_lab(notebook: Any, name: str) -> None:
             if cells.is_answer(cell):
                 answers.append(grade_id)
             elif cells.is_test(cell):
-                _check_test(cell)
                 answer = cells.answer_of(grade_id, answers)
                 if answer is None:
                     raise ValueError(f"expected a test named <answer>_<property> after its answer, one of {answers}")
@@ -56,6 +55,8 @@ def validate_lab(notebook: Any, name: str) -> None:
             raise CourseError(
                 f"{name}, cell `{answer}`: expected at least one test cell `{answer}_<property>`, found none"
             )
+    for finding in lint_lab(notebook):
+        raise CourseError(f"{name}, {finding}")
 
 
 def _check_metadata(cell: Any, *, first_code: bool) -> None:
@@ -99,20 +100,3 @@ def _check_markers(cell: Any) -> None:
         last = cell.source.rstrip().split("\n")[-1]
         if MARK_SCHEME.end not in last:
             raise ValueError(f"expected the marking scheme at the end of the cell, got {last!r} there")
-
-
-def _check_test(cell: Any) -> None:
-    try:
-        tree = ast.parse(cell.source)
-    except SyntaxError as error:
-        raise ValueError(f"expected Python, got a syntax error in line {error.lineno}: {error.msg}") from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assert) and node.msg is None:
-            raise ValueError(
-                f"expected a message with the assert in line {node.lineno}: it is all that a student reads"
-            )
-    last = tree.body[-1] if tree.body else None
-    if isinstance(last, ast.Expr) and not isinstance(last.value, ast.Call):
-        raise ValueError(
-            "expected a test to end in a statement or in award(...), got a bare value: it would be its score"
-        )

@@ -7,6 +7,15 @@ import sys
 
 import numpy as np
 
+
+class Award(float):
+    """Stand in for the one of `medcourse.testing`, which imports torch: a second for each test of the grader."""
+
+
+def award(points):
+    return Award(points)
+
+
 # %% [markdown]
 # ## Exercise 1: Dice
 # Twice the overlap over the sum of both.
@@ -38,7 +47,7 @@ assert abs(got - 0.4) < 1e-6, (
 nothing = np.zeros(3, bool)
 ### BEGIN HIDDEN TESTS
 got = dice(nothing, nothing)
-assert got == 1, f"dice of two empty masks should be 1, got {got}: is the zero denominator guarded?"
+assert abs(got - 1) < 1e-6, f"dice of two empty masks should be 1, got {got}: is the zero denominator guarded?"
 ### END HIDDEN TESTS
 
 # %% tags=["experiment"]
@@ -61,12 +70,12 @@ def window(image, low, high):
 # %% nbgrader={"grade": true, "grade_id": "window_range", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 shown = window([0.0, 50.0], 0, 100)
 earned = 0.0
-earned += float(np.allclose(shown, [0, 0.5]))
+earned += float(abs(shown[0]) < 1e-6 and abs(shown[1] - 0.5) < 1e-6)
 ### BEGIN HIDDEN TESTS
 clipped_values = window([-1000.0, 1000.0], -100, 400)
-earned += float(np.allclose(clipped_values, [0, 1]))
+earned += float(abs(clipped_values[0]) < 1e-6 and abs(clipped_values[1] - 1) < 1e-6)
 ### END HIDDEN TESTS
-float(earned)
+award(earned)
 
 # %% [markdown]
 # ## Exercise 3: Steps
@@ -79,7 +88,7 @@ number_of_steps = 7
 # %% nbgrader={"grade": true, "grade_id": "steps_count", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 print("steps are counted", file=sys.stderr)
 ### BEGIN HIDDEN TESTS
-assert number_of_steps == 7, f"a week should have seven, got {number_of_steps}"
+assert abs(number_of_steps - 7) < 1e-6, f"a week should have seven, got {number_of_steps}"
 ### END HIDDEN TESTS
 
 # %% [markdown]
