@@ -65,8 +65,6 @@ def assert_same(got, expected):
             assert_same(mine, theirs)
     elif isinstance(expected, dict):
         assert_same(list(got.items()), list(expected.items()))
-    elif isinstance(expected, set | frozenset):  # by what they are written as: no NaN equals another
-        assert sorted(map(repr, got)) == sorted(map(repr, expected))
     else:
         assert got == expected
 
@@ -79,8 +77,8 @@ hashable = st.recursive(
     | st.booleans()
     | st.integers()
     | st.integers(-(2**300), 2**300)
-    | st.floats()
-    | st.complex_numbers()
+    | st.floats(allow_nan=False)  # of which none equals another: it is among the leaves
+    | st.complex_numbers(allow_nan=False)
     | st.text(st.characters(exclude_categories=["Cs"]))
     | st.binary()
     | st.just(...),
@@ -92,6 +90,7 @@ numbers = st.sampled_from(NUMPY_DTYPES).flatmap(
 )
 leaves = (
     hashable
+    | st.sampled_from([math.nan, complex(math.nan, 1)])
     | numbers
     | numbers.filter(lambda array: array.ndim == 0).map(lambda array: array[()])
     | arrays.arrays("<U5", 3)
@@ -436,7 +435,7 @@ def test_a_frame_is_sent_whole_or_not_at_all():
     for frame in (["value", object()], ["value", 2**70], ["value", {1, 2}]):
         with pytest.raises(wire.WireError, match="cannot be sent"):
             wire.pack(frame, MOST)
-    with pytest.raises(wire.WireError, match="a frame of 4294967295 bytes"):
+    with pytest.raises(wire.WireError, match="a frame of more than 67108864 bytes"):
         wire.unpack_head(b"\xff\xff\xff\xff", MOST)
 
 
@@ -532,7 +531,7 @@ def test_who_hangs_up_is_gone(line, said):
 def test_a_frame_that_is_too_large_is_refused_before_it_is_read(line):
     channel, theirs = line
     theirs.sendall((4 * 2**20 + 1).to_bytes(4, "big"))
-    with pytest.raises(wire.WireError, match="a frame of 4194305 bytes, more than 4194304"):
+    with pytest.raises(wire.WireError, match="a frame of more than 4194304 bytes"):
         channel.receive(soon())
     with pytest.raises(wire.WireError, match="5 MiB, more than the 4"):
         channel.send(["value", bytes(5 * 2**20)], soon())
