@@ -110,6 +110,13 @@ def _add_grading(commands: Any) -> None:
     report.add_argument("--json", action="store_true", help="print one JSON object")
     report.set_defaults(command=_report)
 
+    audit = commands.add_parser("audit", help="whether a lab's tests tell right from wrong (needs solutions/)")
+    audit.add_argument("lab", nargs="?", metavar="LAB", help="the unit, as in 10_unet")
+    audit.add_argument("--all", action="store_true", help="every lab")
+    audit.add_argument("--workers", type=int, metavar="N", help="how many at a time (default: one for each core)")
+    audit.add_argument("--json", action="store_true", help="print one JSON object")
+    audit.set_defaults(command=_audit)
+
 
 def _lab(options: argparse.Namespace) -> int:
     from medcourse import server, workspace  # noqa: PLC0415
@@ -189,6 +196,28 @@ def _report(options: argparse.Namespace) -> int:
     else:
         print(found)
     return OK
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from medcourse.grading.audit import audit  # noqa: PLC0415
+
+    if bool(options.lab) == options.all:
+        raise CourseError("expected the name of a lab or --all, got both or neither: say which labs to audit")
+    root = course_root()
+    audits = []
+    for lab in sorted(each.stem for each in (root / "solutions").glob("[0-9]*.py")) if options.all else [options.lab]:
+
+        def progress(runs: Any, total: int, lab: str = lab) -> Any:
+            return tqdm(runs, lab, total, disable=None)  # only where standard error is a terminal
+
+        audits.append(audit(root, lab, workers=options.workers, progress=progress))
+        if not options.json:
+            print(audits[-1])
+    if options.json:
+        _print_json({"labs": [each.as_json() for each in audits]} if options.all else audits[0].as_json())
+    return OK if all(each.passes for each in audits) else PROBLEM
 
 
 def _effects(options: argparse.Namespace) -> int:
