@@ -126,6 +126,8 @@ def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
     if not isinstance(found, dict) or not isinstance(found.get("nbformat"), int):
         raise CourseError("expected a notebook, got JSON that is none")
     try:
+        if not isinstance(found.get("metadata"), dict):
+            found["metadata"] = {}  # nothing in it counts
         if not outputs:
             _drop_outputs(found)
         notebook = nbformat.convert(nbformat.reader.reads(json.dumps(found)), 4)  # type: ignore[no-untyped-call]

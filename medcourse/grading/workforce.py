@@ -5,6 +5,7 @@ What runs on a worker stands here too: it imports this module and gets plain dat
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from concurrent.futures import Future as Promise
 from typing import Any
 
 import dask
+import distributed.utils
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin
 
 from medcourse.errors import CourseError
@@ -37,6 +39,7 @@ _CONFIGURATION = {
     "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
     "distributed.admin.large-graph-warning-threshold": "1GB",  # a submission may hold pictures
     "distributed.scheduler.allowed-failures": 3,
+    "distributed.worker.multiprocessing-method": "forkserver",
 }
 
 
@@ -124,7 +127,8 @@ class Workforce:
 
     def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
         """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
-        return self.client.submit(_grade_here, lab, submission, settings, grader_version(), pure=False, retries=3)
+        version = grader_version() if self.address else ""
+        return self.client.submit(_grade_here, lab, submission, settings, version, pure=False, retries=3)
 
     def is_lost(self) -> bool:
         """Say whether nobody is there who could do the work."""
@@ -161,12 +165,14 @@ class Workforce:
             folder = self._stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True)
             )
+            _import_once()
             cluster = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=self.size,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # Dask serves a page in any case; on this machine and any port
+                scheduler_kwargs={"dashboard": False},
                 memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
                 silence_logs=logging.CRITICAL,
                 local_directory=folder,
@@ -184,10 +190,16 @@ class Workforce:
 
 
 def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -> Graded:
-    """Grade a submission on a worker."""
-    if version != grader_version():
+    """Grade a submission on a worker; on one of another machine, with the code that this one has."""
+    if version and version != grader_version():
         raise CourseError(f"the worker {os.uname().nodename} runs another version of medcourse: install the same")
     return grade_submission(lab, submission, settings)
+
+
+def _import_once() -> None:
+    """Let the process that workers are forked from import what they need, and not all that Dask can work with."""
+    distributed.utils._forkserver_preload_set = True
+    multiprocessing.set_forkserver_preload([__name__])
 
 
 @contextlib.contextmanager

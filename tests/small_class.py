@@ -1,0 +1,105 @@
+"""A course of one small lab and a class that hands in, for the tests of grading."""
+
+import copy
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from medcourse.grading import cells, release
+from medcourse.grading.notebooks import lab_notebook, read_notebook, to_text
+
+ROOT = Path(__file__).resolve().parents[1]
+LAB = "00_mini"
+MAX = 6.0
+WRONG = {
+    "dice": "def dice(a, b):\n    return 2 * (a & b).sum() / max(a.sum() + b.sum(), 1)",
+    "window": "def window(image, low, high):\n    return (np.asarray(image) - low) / (high - low)",
+    "steps": "raise NotImplementedError()",
+}
+
+
+def environment(root, **more):
+    """Return the environment of a command in a course."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEDCOURSE_", "PYTEST"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader looks for alembic there
+    return kept | {"MEDCOURSE_ROOT": str(root), "PATH": path, "OMP_NUM_THREADS": "1"} | more
+
+
+def make_course(root, edit=lambda text: text):
+    """Make a course whose gradebook knows the lab, whose text `edit` may change."""
+    for name in ("course", "solutions"):
+        (root / name).mkdir(parents=True)
+    text = (ROOT / "tests" / "data" / "mini_lab.py").read_text(encoding="utf-8")
+    (root / "solutions" / f"{LAB}.py").write_text(edit(text), encoding="utf-8")
+    shutil.copy(ROOT / "nbgrader_config.py", root)
+    release.build(root)
+    command = [sys.executable, "-m", "nbgrader", "generate_assignment", LAB, "--force"]
+    done = subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def solution(root):
+    """Return the reference answers by grade_id."""
+    notebook = lab_notebook(root / "solutions" / f"{LAB}.py")
+    return {cells.grade_id(cell): cell.source for cell in notebook.cells if cells.is_answer(cell)}
+
+
+def notebook_with(root, answers):
+    """Return the released notebook with these answers in it."""
+    notebook = copy.deepcopy(read_notebook(release.release_path(root, LAB)))
+    for cell in notebook.cells:
+        cell.source = answers.get(cells.grade_id(cell), cell.source)
+    return notebook
+
+
+def submission(root, **answers):
+    """Return the file of a submission: the reference answers, and these in their place."""
+    return to_text(notebook_with(root, solution(root) | answers)).encode()
+
+
+def hand_in(root, student, content, name=f"{LAB}.ipynb"):
+    """Put a submission where nbgrader collects them."""
+    folder = root / "submitted" / student / LAB
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def gradebook(root):
+    """Return all that the gradebook knows of each student: scores, flags and comments by cell, penalty, time."""
+    # Read by hand, so that what nbgrader's classes make of it cannot hide anything.
+    with sqlite3.connect(f"file:{root / 'gradebook.db'}?mode=ro", uri=True) as database:
+        students = {}
+        for student, penalty, time, notebook in database.execute(
+            "select a.student_id, n.late_submission_penalty, a.timestamp, n.id"
+            " from submitted_assignment a join submitted_notebook n on n.assignment_id = a.id order by 1"
+        ).fetchall():
+            assert student not in students
+            grades = database.execute(
+                "select c.name, g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade"
+                " from grade g join base_cell c on c.id = g.cell_id where g.notebook_id = ? order by 1",
+                (notebook,),
+            ).fetchall()
+            comments = database.execute(
+                "select c.name, k.auto_comment, k.manual_comment"
+                " from comment k join base_cell c on c.id = k.cell_id where k.notebook_id = ? order by 1",
+                (notebook,),
+            ).fetchall()
+            students[student] = {"penalty": penalty, "time": time, "grades": grades, "comments": comments}
+    database.close()
+    return students
+
+
+def auto_scores(root, student):
+    """Return the automatic scores of one student by cell."""
+    return {grade[0]: grade[1] for grade in gradebook(root)[student]["grades"]}
+
+
+def journal(root):
+    """Return the entries of the journal."""
+    return [json.loads(line) for line in (root / "grading" / f"{LAB}.jsonl").read_text().splitlines()]
