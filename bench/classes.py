@@ -134,6 +134,7 @@ def hand_in(root: Path, lab: str, size: int, seed: int = 0, *, proof: Path | Non
 def prepare_course(root: Path, lab: str, *, source: Path = ROOT) -> None:
     """Make a course folder with one lab, built, and known to the gradebook."""
     (root / "solutions").mkdir(parents=True)
+    (root / "course").mkdir()  # by which `medcourse` knows a course
     shutil.copy(release.lab_path(source, lab), root / "solutions")
     for folder in (Path("solutions", "pictures"), Path("bench", "results")):  # what the text of a lab quotes
         if (source / folder).is_dir():

@@ -27,6 +27,7 @@ What is found is kept in bench/results/grading.json.
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -69,24 +70,24 @@ Scores = dict[str, dict[str, float | None]]
 def main(arguments: list[str]) -> None:
     options = _options(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        record = linear(Path(folder), options) if options.linear else compare(Path(folder), options)
+        record = compare(Path(folder), options) if options.linear is None else linear(Path(folder), options)
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     RESULTS.write_text(json.dumps(kept | record, indent=1) + "\n")
     if options.json:
         asked = "class_size", "workers", "stock_seconds", "ours_seconds", "ratio", "overhead_seconds_per_submission"
-        print(json.dumps(record if options.linear else {name: record[name] for name in asked}))
-    elif options.linear:
-        _print_linear(record["linear"])
-    else:
+        print(json.dumps({name: record[name] for name in asked} if options.linear is None else record))
+    elif options.linear is None:
         _print_class(record)
+    else:
+        _print_linear(record["linear"])
 
 
 def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Grade one class on both sides."""
-    lab, size = options.lab, options.size
+    lab, size, on = options.lab, options.size, _machine()
     made = folder / "class"
     submissions = make_class(made, lab, size, options.seed)
-    record: dict[str, Any] = {"lab": lab, "class_size": size, "cell_limit_s": options.cell_seconds, "on": _machine()}
+    record: dict[str, Any] = {"lab": lab, "class_size": size, "cell_limit_s": options.cell_seconds, "on": on}
     record["mix"] = {kind: sum(each.kind == kind for each in submissions) for kind in MIX}
     stock: dict[str, Any] = {}
     if not options.skip_stock:
@@ -134,11 +135,16 @@ def grade_ours(root: Path, lab: str, size: int, workers: int, cell_seconds: int)
     command = [sys.executable, "-m", "medcourse.cli", "grade", lab, "--workers", str(workers), "--json"]
     with _progress(root, lab, size, f"ours, workers={workers}"):
         began, started = time.time(), time.perf_counter()
-        done = _run(command, root, MEDCOURSE_SECRET_SEED=SEED, MEDCOURSE_CELL_SECONDS=str(cell_seconds))
+        settings = {"MEDCOURSE_ROOT": str(root), "MEDCOURSE_CELL_SECONDS": str(cell_seconds)}
+        done = _run(command, root, MEDCOURSE_SECRET_SEED=SEED, **settings)
         seconds = time.perf_counter() - started
-    results, first_recorded = read_journal(root / "grading" / f"{lab}.jsonl")
+    journal = root / "grading" / f"{lab}.jsonl"
+    results, first_recorded = read_journal(journal) if journal.is_file() else ([], 0.0)
     if len(results) != size:
-        raise SystemExit(f"expected {size} results of `medcourse grade`, got {len(results)}; it said: {done.stderr}")
+        raise SystemExit(
+            f"expected {size} results of `medcourse grade`, got {len(results)}; it ended in {done.returncode} "
+            f"and said: {done.stdout}{done.stderr}"
+        )
     own = [cells for _, cells in results]
     start_up = min(moment - cells for moment, cells in results) - began
     return {
@@ -152,8 +158,8 @@ def grade_ours(root: Path, lab: str, size: int, workers: int, cell_seconds: int)
 
 def linear(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Grade classes of growing size with ours; return seconds, the line through them, and memory."""
-    rows = []
-    for size in SIZES:
+    rows, on = [], _machine()
+    for size in options.linear or SIZES:
         root = folder / str(size)
         make_class(root, options.lab, size, options.seed)
         with peak_memory() as memory:
@@ -169,7 +175,7 @@ def linear(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "seconds_at_0": round(intercept, 2),
         "r_squared": round(r_squared, 5),
     }
-    return {"linear": {"lab": options.lab, "workers": options.workers, "on": _machine(), "rows": rows, **line}}
+    return {"linear": {"lab": options.lab, "workers": options.workers, "on": on, "rows": rows, **line}}
 
 
 def read_journal(path: Path) -> tuple[list[tuple[float, float]], float]:
@@ -183,7 +189,7 @@ def read_journal(path: Path) -> tuple[list[tuple[float, float]], float]:
             results.append((moment, entry["run"]["seconds"] if entry["run"] else 0.0))
         elif entry["event"] == "recorded":
             recorded.append(moment)
-    return results, min(recorded)
+    return results, min(recorded, default=math.nan)
 
 
 def read_scores(root: Path, lab: str) -> Scores:
@@ -260,7 +266,7 @@ def _progress(root: Path, lab: str, size: int, label: str) -> Iterator[None]:
     is_over = threading.Event()
 
     def watch(bar: "tqdm[None]") -> None:
-        while not is_over.wait(0.5):
+        while not is_over.wait(1):
             bar.n = sum(1 for _ in root.glob(f"autograded/*/{lab}/{lab}.ipynb"))
             bar.refresh()
 
@@ -288,13 +294,17 @@ def _copy(made: Path, root: Path) -> Path:
     return root
 
 
-def _machine() -> str:
-    return f"{len(os.sched_getaffinity(0))} cores of an {platform.machine()} processor"
+def _machine() -> dict[str, Any]:
+    """Say what this runs on, and how busy that was before: two runs of PyTorch slow each other down many times over."""
+    load = round(os.getloadavg()[0], 1)
+    if load > 0.5:
+        print(f"This machine is busy (load {load}): these figures will not be its own.", file=sys.stderr)
+    return {"cores": len(os.sched_getaffinity(0)), "processor": platform.machine(), "load_before": load}
 
 
 def _print_class(record: dict[str, Any]) -> None:
     size, stock = record["class_size"], record["stock_seconds"]
-    print(f"{size} submissions of {record['lab']} on {record['on']}: {record['mix']}")
+    print(f"{size} submissions of {record['lab']} on {record['on']}, {record['mix']}")
     columns = (
         f"{'seconds':>9}{'each':>8}{'x stock':>9}{'x 1 worker':>12}{'first grade':>13}{'cells':>8}{'overhead':>10}"
     )
@@ -334,7 +344,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--cell-seconds", type=int, default=5, help="limit for a cell, on both sides (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="draws who makes which mistake (default: 0)")
     parser.add_argument("--skip-stock", action="store_true", help="do not grade with stock nbgrader")
-    parser.add_argument("--linear", action="store_true", help=f"grade {SIZES} submissions with ours instead")
+    parser.add_argument(
+        "--linear",
+        type=int,
+        nargs="*",
+        metavar="SIZE",
+        help=f"grade classes of these sizes with ours (default: {SIZES})",
+    )
     parser.add_argument("--json", action="store_true", help="print one object of JSON and nothing else")
     return parser.parse_args(arguments)
 
