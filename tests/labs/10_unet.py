@@ -314,3 +314,45 @@ def predict_tiled(predict, image, side, margin):
 """,
     },
 }
+
+# Mutants of the reference answers that are no other program: no test could take their points and leave the answer's.
+EQUIVALENT = {
+    "output_side": {
+        "`if side % 2 or side <= 0:` -> `if side % 2:`": (
+            "a side of 0 or less gets smaller with each step and ends as None all the same"
+        ),
+        "`if side % 2 or side <= 0:` -> `if side % -2 or side <= 0:`": "the remainder is 0 for even sides either way",
+        "`if side % 2 or side <= 0:` -> `if side % 2 or side < 0:`": "a side of 0 ends below 0, and so as None",
+        "`if side % 2 or side <= 0:` -> `if side % 2 or side <= 1:`": "a side of 1 is odd and None already",
+        "`if side % 2 or side <= 0:` -> `if side % 2 or side <= -1:`": "a side of 0 ends below 0, and so as None",
+    },
+    "crop_and_concatenate": {
+        "`height, width = up.shape[-2:]` -> `height, width = up.shape[2:]`": "a tensor of four axes has two after two",
+    },
+    "unet": {
+        "`self.up_convolutions, self.after_joining = nn.ModuleList(), nn.ModuleList()` -> "
+        "`self.after_joining, self.up_convolutions = nn.ModuleList(), nn.ModuleList()`": (
+            "both lists are empty here, whichever is made first"
+        ),
+    },
+    "weighted_cross_entropy": {
+        "`log_p = logits.log_softmax(dim=1).gather(1, target[:, None])[:, 0]` -> "
+        "`log_p = logits.log_softmax(dim=1).gather(1, target[:, None])[:, -1]`": "the gathered axis has one item",
+    },
+    "predict_tiled": {
+        "`n_down, n_across = -(-height // side), -(-width // side)` -> "
+        "`n_down, n_across = -(-height * side), -(-width // side)`": "tiles below the image are cut off at the end",
+        "`n_down, n_across = -(-height // side), -(-width // side)` -> "
+        "`n_down, n_across = -(-height // side), -(-width * side)`": "tiles beside the image are cut off at the end",
+        "`padding = [(margin, margin + n_down * side - height), (margin, margin + n_across * side - width)]` -> "
+        "`padding = [(margin, margin + n_down * side + height), (margin, margin + n_across * side - width)]`": (
+            "what is padded beyond the last tile is never read"
+        ),
+        "`padding = [(margin, margin + n_down * side - height), (margin, margin + n_across * side - width)]` -> "
+        "`padding = [(margin, margin + n_down * side - height), (margin, margin + n_across * side + width)]`": (
+            "what is padded beyond the last tile is never read"
+        ),
+        "`tiles.append(np.asarray(predict(tile[None, None]))[0])` -> "
+        "`tiles.append(np.asarray(predict(tile[None, None]))[-1])`": "the batch holds one tile",
+    },
+}
