@@ -21,6 +21,8 @@ What the student's code prints goes into `outputs` of the cell that ran, and dur
 only tests know.
 """
 
+import base64
+import contextlib
 import io
 import linecache
 import os
@@ -42,9 +44,25 @@ _PICTURE_BYTES = 1 << 20
 _TEXT_OF_ERROR = 1000  # characters: numpy can print a page where a line says it
 
 
+class _Values(CapturingDisplayHook):
+    """Keeps the values of last lines, the newest as `_`; says that it is at work, else IPython copies all prints."""
+
+    is_active = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell, [])  # type: ignore[no-untyped-call]
+        self._newest: Any = ""  # as IPython begins
+
+    def __call__(self, result: Any = None) -> None:
+        super().__call__(result)  # type: ignore[no-untyped-call]
+        names = self.shell.user_ns
+        if result is not None and names.get("_", "") is self._newest:
+            names["_"] = self._newest = result
+
+
 def capture_displays(shell: Any) -> None:
     """Keep what a shell's cells display, instead of printing it."""
-    shell.display_trap.hook = shell.displayhook = CapturingDisplayHook(shell, [])  # type: ignore[no-untyped-call]
+    shell.display_trap.hook = shell.displayhook = _Values(shell)
     shell.display_pub = CapturingDisplayPublisher(parent=shell)  # type: ignore[no-untyped-call]
 
 
@@ -139,8 +157,7 @@ class Student:
         shown = [output["data"] for output in self.shell.display_pub.outputs]
         shown += [output["data"] for output in self.shell.displayhook.outputs]
         for data in shown[:_PICTURES]:
-            picture = data.get("image/png")
-            if isinstance(picture, bytes) and len(picture) <= _PICTURE_BYTES:
+            if (picture := _picture(data.get("image/png"))) and len(picture) <= _PICTURE_BYTES:
                 outputs.append(["picture", picture])
             elif isinstance(data.get("text/plain"), str):
                 outputs.append(["text", data["text/plain"][: self.most_output]])
@@ -236,6 +253,13 @@ class Student:
             text = _text_of(error)
             line, place = (frames[-1].lineno, self.cells[frames[-1].filename]) if frames else (None, None)
         return [classes, " ".join(text.split())[:_TEXT_OF_ERROR], line, place, number]
+
+
+def _picture(shown: Any) -> bytes:
+    """Return a picture's bytes, which matplotlib writes down in base64; none where it is no picture."""
+    with contextlib.suppress(ValueError):
+        return base64.b64decode(shown) if isinstance(shown, str) else shown if isinstance(shown, bytes) else b""
+    return b""
 
 
 class _Iterator:

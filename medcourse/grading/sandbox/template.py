@@ -14,8 +14,10 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from multiprocessing import synchronize
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -171,7 +173,13 @@ def _student_main(template: Template, talk: socket.socket, scratch: str) -> NoRe
 
 
 def _work_in_process() -> None:
-    """Let a DataLoader with workers load by itself where a submission may have no second process."""
+    """Let a DataLoader with workers load by itself where a submission may have no second process.
+
+    There the locks of multiprocessing, which live in memory that processes share, may be those of threads: a ThreadPool
+    takes one.
+    """
+    for kind in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event"):
+        setattr(synchronize, kind, _of_threads(getattr(threading, kind)))
     torch = sys.modules.get("torch")
     if torch is None:
         return
@@ -183,6 +191,13 @@ def _work_in_process() -> None:
         original(self, *args, **options | {key: value for key, value in alone.items() if key in options})
 
     loader.__init__ = init
+
+
+def _of_threads(kind: Callable[..., Any]) -> Callable[..., Any]:
+    def make(*args: Any, ctx: Any = None) -> Any:
+        return kind(*args)
+
+    return make
 
 
 def _settle(home: str, fonts: dict[str, bytes]) -> None:
