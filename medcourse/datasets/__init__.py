@@ -8,7 +8,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "catalogue": ["CATALOGUE", "Download"],
         "cells": ["make_cells", "separate_cells"],
+        "cytometry": ["arcsinh", "compensate", "logicle", "make_cytometry", "rectangle_gate"],
         "download": ["data_folder", "fetch", "fetch_cell_tracking"],
+        "fcs": ["read_fcs"],
         "folders": ["read_cells"],
         "resize": ["shrink"],
     },
