@@ -12,6 +12,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "download": ["data_folder", "fetch", "fetch_cell_tracking"],
         "fcs": ["read_fcs"],
         "folders": ["read_cells"],
+        "medmnist": ["read_medmnist"],
+        "nodules": ["make_nodules"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
         "resize": ["shrink"],
     },
