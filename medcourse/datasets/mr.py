@@ -1,5 +1,6 @@
 """Magnetic resonance: relaxation and contrast, k-space and what is left out of it, noise of the coil."""
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -256,9 +257,9 @@ def make_mr_slice(
         inversion_ms=inversion_ms,
         flip_deg=flip_deg,
     )
-    head = phantoms.head(size=size, spacing_mm=spacing_mm, seed=seed)
+    tissue = _head(*size, spacing_mm, seed)
     # Partial volume happens before the magnitude: opposite signs in a pixel cancel.
-    truth = phantoms.coarsen(phantoms.lookup(signals, head.tissue), 2)
+    truth = phantoms.coarsen(phantoms.lookup(signals, tissue), 2)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in size), indexing="ij")
     turn = rng.uniform(0, 2 * np.pi)
@@ -272,7 +273,7 @@ def make_mr_slice(
         truth=truth,
         kspace=kspace,
         mask=mask,
-        tissue=head.tissue[1::2, 1::2],
+        tissue=tissue[1::2, 1::2].copy(),
         signals=signals,
         spacing_mm=spacing_mm,
         description=(
@@ -280,3 +281,9 @@ def make_mr_slice(
             f"TE {echo_ms:g} ms, {mask.sum()} of {size[0]} lines, seed {seed}."
         ),
     )
+
+
+@lru_cache(maxsize=4)  # a demo that moves TR and TE looks at one head
+def _head(height: int, width: int, spacing_mm: float, seed: int) -> NDArray[np.uint8]:
+    tissue: NDArray[np.uint8] = phantoms.head(size=(height, width), spacing_mm=spacing_mm, seed=seed).tissue
+    return tissue

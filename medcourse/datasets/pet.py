@@ -1,6 +1,7 @@
 """Positron emission tomography beside CT: decays along lines, attenuated, counted, and turned back into activity."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,14 +108,14 @@ def maximum_likelihood(
     n = matrix.shape[0] // n_views
     view_of_line = np.repeat(np.arange(n_views), n)
     groups = [np.flatnonzero(view_of_line % subsets == k) for k in range(subsets)]
-    parts = [(matrix[lines].multiply(factors[lines, None]).tocsr(), lines) for lines in groups]
+    parts = [(matrix[lines], factors[lines], lines) for lines in groups]
     image = np.ones(matrix.shape[1])
     extra = np.broadcast_to(np.asarray(background, float), counts.shape)
     for _ in range(iterations):
-        for part, lines in parts:
-            expected = np.maximum(part @ image + extra[lines], 1e-9)
-            sensitivity = np.maximum(part.T @ np.ones(len(lines)), 1e-12)
-            image = image * (part.T @ (counts[lines] / expected)) / sensitivity
+        for part, survive, lines in parts:
+            expected = np.maximum(survive * (part @ image) + extra[lines], 1e-9)
+            sensitivity = np.maximum(part.T @ survive, 1e-12)
+            image = image * (part.T @ (survive * counts[lines] / expected)) / sensitivity
     return np.asarray(image)
 
 
@@ -206,26 +207,10 @@ def make_pet_ct(
         raise CourseError(f"counts must be > 0 (inf for no noise), got {counts}")
     if not 0 <= background_fraction < 1:
         raise CourseError(f"background_fraction must lie in [0, 1), got {background_fraction}")
-    side, n_views = 2 * round(192 / ct_spacing_mm), 96
-    body = phantoms.thorax(size=(side, side), spacing_mm=ct_spacing_mm, nodule_mm=lesion_mm, seed=seed)
-    truth = phantoms.coarsen(phantoms.lookup(UPTAKE, body.tissue), 2)
-    n = round(384 / pet_spacing_mm)
-    grids = _grids(side, ct_spacing_mm, n, pet_spacing_mm)
-    onto = {
-        "spacing_mm": grids["ct_spacing_mm"],
-        "origin_mm": grids["ct_origin_mm"],
-        "onto_shape": (n, n),
-        "onto_spacing_mm": grids["pet_spacing_mm"],
-        "onto_origin_mm": grids["pet_origin_mm"],
-    }
-    # A PET pixel holds the mean of what lies in it, so the fine picture is smoothed by as much before it is sampled.
-    sigma = 0.29 * pet_spacing_mm / ct_spacing_mm
-    blur = resolution_mm / 2.355 / ct_spacing_mm
-    activity = resample(ndi.gaussian_filter(truth, np.hypot(sigma, blur)), **onto)
-    mu = resample(ndi.gaussian_filter(attenuation_of(body, energy_kev=511), sigma), **onto)
-    matrix = system_matrix(n, n_views)
-    survive = np.exp(-(matrix @ mu.ravel()) * n_views * pet_spacing_mm)
-    trues = survive * (matrix @ activity.ravel())
+    n_views = 96
+    scene = _scene(lesion_mm, resolution_mm, pet_spacing_mm, ct_spacing_mm, seed)
+    n, matrix, survive = scene["n"], system_matrix(scene["n"], n_views), scene["survive"]
+    trues = survive * (matrix @ scene["activity"].ravel())
     scale = (counts if np.isfinite(counts) else 1e9) / trues.sum()
     smooth = ndi.gaussian_filter(trues.reshape(n_views, n), (6, 12)).ravel()
     background = scale * smooth * background_fraction / (1 - background_fraction)
@@ -239,16 +224,48 @@ def make_pet_ct(
     uptake = (image / scale).reshape(n, n)
     return Bunch(
         pet=uptake.astype(np.float32),
-        ct=to_hu(attenuation_of(body)).astype(np.float32),
-        **grids,
-        truth=truth,
-        lesion=body.nodule[1::2, 1::2],
+        ct=scene["ct"].copy(),
+        **scene["grids"],
+        truth=scene["truth"].copy(),
+        lesion=scene["lesion"].copy(),
         counts=events.reshape(n_views, n),
         activity_kbq_ml=uptake * injected_mbq / weight_kg,
         injected_mbq=injected_mbq,
         weight_kg=weight_kg,
         description=f"SIMULATED PET/CT slice of a chest with FDG, {counts:g} coincidences, seed {seed}.",
     )
+
+
+@lru_cache(maxsize=4)  # a demo that moves counts and corrections looks at one body
+def _scene(
+    lesion_mm: float, resolution_mm: float, pet_spacing_mm: float, ct_spacing_mm: float, seed: int
+) -> dict[str, Any]:
+    """Return the body as both scanners see it without noise; its arrays are shared, so copy what is handed out."""
+    side, n_views = 2 * round(192 / ct_spacing_mm), 96
+    body = phantoms.thorax(size=(side, side), spacing_mm=ct_spacing_mm, nodule_mm=lesion_mm, seed=seed)
+    truth = phantoms.coarsen(phantoms.lookup(UPTAKE, body.tissue), 2)
+    n = round(384 / pet_spacing_mm)
+    grids = _grids(side, ct_spacing_mm, n, pet_spacing_mm)
+    onto: dict[str, Any] = {
+        "spacing_mm": grids["ct_spacing_mm"],
+        "origin_mm": grids["ct_origin_mm"],
+        "onto_shape": (n, n),
+        "onto_spacing_mm": grids["pet_spacing_mm"],
+        "onto_origin_mm": grids["pet_origin_mm"],
+    }
+    # A PET pixel holds the mean of what lies in it, so the fine picture is smoothed by as much before it is sampled.
+    sigma = 0.29 * pet_spacing_mm / ct_spacing_mm
+    blur = resolution_mm / 2.355 / ct_spacing_mm
+    mu = resample(ndi.gaussian_filter(attenuation_of(body, energy_kev=511), sigma), **onto)
+    return {
+        "n": n,
+        "grids": grids,
+        "truth": truth,
+        "lesion": body.nodule[1::2, 1::2],
+        "ct": to_hu(attenuation_of(body)).astype(np.float32),
+        "activity": resample(ndi.gaussian_filter(truth, np.hypot(sigma, blur)), **onto),
+        "survive": np.exp(-(system_matrix(n, n_views) @ mu.ravel()) * n_views * pet_spacing_mm),
+    }
 
 
 def _grids(side: int, ct_spacing_mm: float, n: int, pet_spacing_mm: float) -> dict[str, Point]:
