@@ -20,7 +20,7 @@ from torch.nn import functional
 from medcourse.device import pick_device
 from medcourse.grading.records import SPEED
 from medcourse.models.cost import total_cost, training_bytes
-from medcourse.models.plain import INPUTS, as_input, network_for
+from medcourse.models.plain import INPUTS, Input, as_input, network_for
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP, REPEATS, ROUNDS = 3, 15, 3
@@ -64,7 +64,7 @@ def measure(device: torch.device, *, side: int, batch: int, repeats: int = REPEA
                 "parameters": cost.parameters,
                 "mflops": cost.flops / 1e6,
                 "training_mb": training_bytes(cost, batch=batch) / 1e6,
-                "measured_mb": _peak_mb(steps[kind], device),
+                "measured_mb": kept_mb(kind, side=side, batch=batch),
                 "ms_per_step": 1000 * float(np.median(seconds[kind])),
                 "torch": torch.__version__.split("+")[0],
             }
@@ -122,15 +122,26 @@ def _wait(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _peak_mb(step: Any, device: torch.device) -> float | None:
-    """Return the most memory that a step holds at a time, None where torch does not tell."""
-    if device.type != "cuda":
-        return None
-    step()
-    before = torch.cuda.memory_allocated(device)  # weights, Adam's means, and the inputs of all three kinds
-    torch.cuda.reset_peak_memory_stats(device)
-    step()
-    return (torch.cuda.max_memory_allocated(device) - before) / 1e6
+def kept_mb(kind: Input, *, side: int, batch: int) -> float:
+    """Return what a step of training holds at a time, in MB: four numbers a parameter, and what autograd keeps.
+
+    Autograd is asked itself: each tensor that a layer puts aside for the way back is weighed once.
+    """
+    net = network_for(kind)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
+    kept: dict[int, int] = {}
+
+    def weigh(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    x = torch.as_tensor(as_input(np.zeros((batch, side, side, side)), kind))
+    with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
+        logits = net(x)  # held until here, so that no place in memory is used twice
+    del logits
+    return (16 * sum(parameter.numel() for parameter in net.parameters()) + sum(kept.values())) / 1e6
 
 
 if __name__ == "__main__":

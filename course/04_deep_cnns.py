@@ -207,6 +207,9 @@ for kind in ("2D", "2.5D", "3D"):
 #
 # {{speed}}
 #
+# *Counted* memory is the formula's: weights four times, and what each layer gives, once a sample. *Measured* is what PyTorch
+# keeps for the way back. It is more, since max-pooling also notes which of its voxels was the largest.
+#
 # The last column holds two ratios to 2D on the same device: of the time, and of the FLOPs. Where both agree, the count
 # predicts the clock. Only devices that somebody measured are listed; `python bench/speed.py` adds yours, be it a
 # processor, CUDA or Apple's.

@@ -22,7 +22,7 @@ def course(tmp_path):
         {**row, "ours": 9.0, "low": 8.0, "high": 10.0, "holds": True, "data": "real"},
     ]
     (tmp_path / "bench/results/effects.json").write_text(json.dumps({"rows": rows}))
-    speed = {"device": "a GPU", "side": 32, "batch": 16, "measured_mb": None, "torch": "2"}
+    speed = {"device": "a GPU", "side": 32, "batch": 16, "measured_mb": 3.04, "torch": "2"}
     steps = [
         {**speed, "input": "2D", "parameters": 5922, "mflops": 1.5, "training_mb": 2.0, "ms_per_step": 2.0},
         {**speed, "input": "3D", "parameters": 17522, "mflops": 96.0, "training_mb": 40.26, "ms_per_step": 100.0},
@@ -49,8 +49,8 @@ def test_cost_and_effects_are_the_measured_ones(course):
 def test_speed_stands_beside_what_flops_predict(course):
     table = filled(course, "{{speed}}").source.splitlines()
     assert table[2:] == [
-        "| a GPU | 2D | 32 x 32, 16 | 5,922 | 1.50 | 2.0 MB | 2.0 ms | 1.0, 1.0 |",
-        "| a GPU | 3D | 32 x 32 x 32, 16 | 17,522 | 96.00 | 40.3 MB | 100.0 ms | 50.0, 64.0 |",
+        "| a GPU | 2D | 32 x 32, 16 | 5,922 | 1.50 | 2.0, 3.0 MB | 2.0 ms | 1.0, 1.0 |",
+        "| a GPU | 3D | 32 x 32 x 32, 16 | 17,522 | 96.00 | 40.3, 3.0 MB | 100.0 ms | 50.0, 64.0 |",
     ]
 
 

@@ -83,7 +83,7 @@ def speed_table(root: Path) -> str:
     if not rows:
         raise CourseError(f"expected measurements in {SPEED}, found none: run `python bench/speed.py`")
     lines = [
-        "| device | input | voxels, samples | parameters | MFLOPs a sample | memory, at least | time of a step "
+        "| device | input | voxels, samples | parameters | MFLOPs a sample | memory counted, measured | time of a step "
         "| time, FLOPs over 2D's |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -92,7 +92,7 @@ def speed_table(root: Path) -> str:
         axes, first = 3 if row["input"] == "3D" else 2, flat[row["device"]]
         lines.append(
             f"| {row['device']} | {row['input']} | {' x '.join([str(row['side'])] * axes)}, {row['batch']} "
-            f"| {row['parameters']:,} | {row['mflops']:.2f} | {row['training_mb']:.1f} MB "
+            f"| {row['parameters']:,} | {row['mflops']:.2f} | {row['training_mb']:.1f}, {row['measured_mb']:.1f} MB "
             f"| {row['ms_per_step']:.1f} ms | {row['ms_per_step'] / first['ms_per_step']:.1f}, "
             f"{row['mflops'] / first['mflops']:.1f} |"
         )
