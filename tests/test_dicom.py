@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from medcourse.datasets import read_dicom_series
 from medcourse.errors import CourseError
-
-pydicom = pytest.importorskip("pydicom")
 
 
 def write_slice(
     folder, name, z, value, *, series="1.2.3", orientation=(1, 0, 0, 0, 1, 0), pixels=None, padding=None, number=1
 ):
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -50,8 +48,6 @@ def test_slices_are_ordered_by_position_and_not_by_name_or_number(tmp_path):
 
 
 def test_sagittal_slices_are_ordered_along_their_own_normal(tmp_path):
-    from pydicom import dcmread
-
     for i in range(3):
         write_slice(tmp_path, f"{i}.dcm", 0, i, orientation=(0, 1, 0, 0, 0, -1))
         data = dcmread(tmp_path / f"{i}.dcm")

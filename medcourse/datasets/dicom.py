@@ -16,8 +16,8 @@ TOLERANCE_MM = 0.05
 def read_dicom_series(folder: str | Path, *, series_uid: str | None = None, air_padding: bool = True) -> Bunch:
     """Read one series of slices from a folder.
 
-    Slices are ordered by where they lie in the patient, ImagePositionPatient along the normal of the slices, and never by
-    file name or instance number: names are chosen by whoever exports. The distance of slices is that of positions, too:
+    Slices are ordered by where they lie in the patient, ImagePositionPatient along the normal of the slices, and never
+    by file name or instance number: names are chosen by whoever exports. The distance of slices is that of positions:
     SliceThickness says how thick a slice is, not how far the next one is. Stored numbers become Hounsfield units (or
     what the scanner means) by RescaleSlope and RescaleIntercept.
 
@@ -73,7 +73,7 @@ def read_dicom_series(folder: str | Path, *, series_uid: str | None = None, air_
         window=_window(first),
         n_padded=n_padded,
         files=[name for name, _ in slices],
-        description=f"{first.get('Modality', 'unknown')} series of {len(slices)} slices, {stack.shape[1]} x {stack.shape[2]}.",
+        description=f"{first.get('Modality', 'unknown')} series of {' x '.join(map(str, stack.shape))} voxels.",
     )
 
 
@@ -117,7 +117,9 @@ def _step(heights: Any, names: list[str], first: Any) -> float:
     gaps = np.diff(heights)
     if (gaps < TOLERANCE_MM).any():
         i = int(np.argmin(gaps))
-        raise CourseError(f"{names[i]} and {names[i + 1]} lie at the same place: is one of them a copy, or a time point?")
+        raise CourseError(
+            f"{names[i]} and {names[i + 1]} lie at the same place: is one of them a copy, or a time point?"
+        )
     step = float(np.median(gaps))
     # The median is fooled where every second slice is missing, and then the distance is truly twice as large.
     wide = np.flatnonzero(np.abs(gaps - gaps.min()) > max(TOLERANCE_MM, 0.02 * step))

@@ -126,7 +126,9 @@ def tissue_signals(
             signal = spin_echo(density, t1, t2, repetition_ms=repetition_ms, echo_ms=echo_ms)
         elif sequence == "gradient_echo":
             t2_star = 1 / (1 / t2 + 1 / T2_PRIME_MS[field_t])
-            signal = gradient_echo(density, t1, t2_star, repetition_ms=repetition_ms, echo_ms=echo_ms, flip_deg=flip_deg)
+            signal = gradient_echo(
+                density, t1, t2_star, repetition_ms=repetition_ms, echo_ms=echo_ms, flip_deg=flip_deg
+            )
         elif sequence == "inversion_recovery":
             signal = inversion_recovery(
                 density, t1, t2, repetition_ms=repetition_ms, echo_ms=echo_ms, inversion_ms=inversion_ms
@@ -211,7 +213,7 @@ def make_mr_slice(
     spacing_mm: float = 0.9,
     seed: int = 0,
 ) -> Bunch:
-    """Simulate an MR slice of a head: signal of each tissue, k-space with the coil's noise, the lines that are measured.
+    """Simulate an MR slice of a head: signal of each tissue, k-space with the coil's noise, the measured lines.
 
     Lines that are left out are zero (zero-filled reconstruction). Real and imaginary part of the noise are normal and
     independent, so the magnitude is Rician. Nothing moves, and no echo is late.

@@ -290,7 +290,7 @@ def head(*, size: tuple[int, int] = (256, 208), spacing_mm: float = 0.9, seed: i
 
     brain = within > 2.2 + 0.5 * flat.noise(rng, 14)
     fluid = _furrows(soft, rng, brain, within)
-    _deep_structures(drawing, soft, flat, rng, brain, fluid)
+    _deep_structures(drawing, soft, flat, rng, brain=brain, fluid=fluid)
     return Bunch(
         tissue=drawing.tissue,
         spacing_mm=spacing_mm / 2,
@@ -350,6 +350,7 @@ def _deep_structures(
     soft: Canvas,
     flat: Canvas,
     rng: np.random.Generator,
+    *,
     brain: NDArray[np.bool_],
     fluid: NDArray[np.bool_],
 ) -> None:

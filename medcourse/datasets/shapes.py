@@ -5,6 +5,7 @@ a bone's cortex) are comparisons, unions are maxima, and noise added to a depth 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,9 +51,7 @@ class Canvas:
         places = [(axis + REACH_MM) / scale_mm + 1 for axis in (self.y, self.x)]
         return np.asarray(ndi.map_coordinates(lattice, places, order=3, mode="reflect"))
 
-    def ellipse(
-        self, y: float, x: float, ry: float, rx: float, *, turn_deg: float = 0.0, power: float = 2.0
-    ) -> Floats:
+    def ellipse(self, y: float, x: float, ry: float, rx: float, *, turn_deg: float = 0.0, power: float = 2.0) -> Floats:
         """Return the depth in an ellipse around (y, x) with these half axes; `power` above 2 makes it boxier.
 
         `turn_deg` turns it as the hand of a clock does.
@@ -86,7 +85,9 @@ class Canvas:
 
     def outline(self, points: ArrayLike) -> Floats:
         """Return the depth in a smooth closed curve through (n, 2) points (y, x)."""
-        from skimage.draw import polygon2mask  # noqa: PLC0415  (slow to import)
+        from skimage import draw  # noqa: PLC0415  (slow to import)
+
+        polygon2mask: Any = draw.polygon2mask  # scikit-image has types for some functions only
 
         ring = curve(points, 240, closed=True)
         rows = (ring[:, 0] - self.y[0, 0]) / self.spacing_mm

@@ -26,6 +26,23 @@ _CARPALS = [
     (53, 3, 10, 7),
     (54, -9, 8, 7),
 ]
+# Outlines, y above x in mm from the picture's middle.
+_RIGHT_LUNG = [
+    (-150, -138, -100, -40, 30, 84, 112, 86, 66, 62, 72, 40, -20, -80, -125),
+    (-42, -66, -98, -124, -134, -136, -134, -112, -84, -55, -26, -20, -16, -16, -22),
+]
+_LEFT_LUNG = [
+    (-150, -138, -100, -40, 30, 90, 120, 96, 80, 78, 84, 40, -20, -80, -125),
+    (42, 66, 98, 124, 134, 137, 135, 112, 88, 60, 28, 20, 18, 18, 22),
+]
+_HEART = [
+    (-118, -92, -50, -20, 10, 42, 72, 86, 88, 76, 52, 18, -12, -34, -50, -64, -84, -97, -118),
+    (-16, -24, -22, -24, -40, -44, -34, 10, 60, 92, 90, 70, 48, 42, 34, 38, 38, 28, 18),
+]
+_BREAST = [
+    (-130, -130, -95, -60, -25, 5, 14, 24, 50, 72, 84, 92),
+    (-90, -18, -4, 14, 33, 41, 44, 40, 24, -6, -44, -90),
+]
 
 
 def hand(rng: np.random.Generator, *, spacing_mm: float) -> dict[str, Floats]:
@@ -37,7 +54,9 @@ def hand(rng: np.random.Generator, *, spacing_mm: float) -> dict[str, Floats]:
         n_bones = len(joints) - 1
         for i in range(n_bones):
             shaft = [4.3, 4.0, 3.5, 2.8][i + (name == "thumb" and i > 0)] * (0.85 if name == "little" else 1.0)
-            outer, inner = _long_bone(canvas, np.array(joints[i]), np.array(joints[i + 1]), shaft, last=i == n_bones - 1)
+            outer, inner = _long_bone(
+                canvas, np.array(joints[i]), np.array(joints[i + 1]), shaft, last=i == n_bones - 1
+            )
             bone, core = np.maximum(bone, outer), np.maximum(core, inner)
     for y, x, ry, rx in _CARPALS:
         depth = canvas.ellipse(y, x, ry, rx, turn_deg=rng.uniform(-25, 25), power=2.6) + 0.4 * canvas.noise(rng, 6)
@@ -67,7 +86,9 @@ def _hand_flesh(canvas: Canvas) -> Floats:
         places = curve(joints, 40)
         radii = np.interp(np.linspace(0, 1, 40), np.linspace(0, 1, len(joints)), np.array(widths) * scale)
         thick = np.maximum(thick, canvas.chord(places, radii))
-    palm = canvas.outline([(-14, 34), (-20, 8), (-12, -20), (0, -36), (30, -32), (60, -27), (78, 0), (66, 30), (30, 46), (8, 40)])
+    palm = canvas.outline(
+        [(-14, 34), (-20, 8), (-12, -20), (0, -36), (30, -32), (60, -27), (78, 0), (66, 30), (30, 46), (8, 40)]
+    )
     thick = np.maximum(thick, 26 * np.sqrt(np.clip(palm, 0, 12) / 12))
     thick = np.maximum(thick, canvas.chord([(60, 0), (88, 0), (150, 1)], [29, 27, 29], 0.8))
     inside = thick > 0.5
@@ -132,14 +153,16 @@ def chest(rng: np.random.Generator, *, spacing_mm: float, nodule_mm: float = 0.0
     blood = np.maximum(blood, 26 * np.clip(hila / 9, 0, 1) ** 0.6)
     blood = np.minimum(blood, lung)
     trachea = canvas.chord(curve([(-210, 0), (-120, 1), (-66, 3)], 12), 8.5)
-    for points in ([(-66, 3), (-44, -14), (-22, -30)], [(-66, 3), (-46, 20), (-24, 42)]):
-        trachea = np.maximum(trachea, canvas.chord(points, [7.5, 6.5, 5.5]))
+    for bronchus in ([(-66, 3), (-44, -14), (-22, -30)], [(-66, 3), (-46, 20), (-24, 42)]):
+        trachea = np.maximum(trachea, canvas.chord(bronchus, [7.5, 6.5, 5.5]))
     gas = 45 * np.sqrt(np.clip(bent.ellipse(112, 72, 13, 30, turn_deg=-10) / 10, 0, 1))
     air = np.maximum(trachea, gas)
     nodule = np.zeros(canvas.shape, bool)
     if nodule_mm > 0:
         place = rng.choice([(-70, -75), (-30, -100), (20, -80), (-60, 85), (-10, 100)])
-        depth = canvas.ellipse(*place, nodule_mm / 2, nodule_mm / 2) + 0.05 * nodule_mm * canvas.noise(rng, nodule_mm / 3)
+        depth = canvas.ellipse(place[0], place[1], nodule_mm / 2, nodule_mm / 2) + 0.05 * nodule_mm * canvas.noise(
+            rng, nodule_mm / 3
+        )
         nodule = depth > 0
         blood = np.where(nodule, np.minimum(lung, blood + 2 * np.sqrt(np.maximum(depth, 0) * nodule_mm / 2)), blood)
     bone = _chest_bones(canvas, rng)
@@ -162,23 +185,20 @@ def _torso(canvas: Canvas) -> Floats:
 
 def _lungs(bent: Canvas, canvas: Canvas) -> Floats:
     """Return the path in both lungs; they reach behind heart and diaphragm, where they get thin."""
-    right = [(-150, -42), (-138, -66), (-100, -98), (-40, -124), (30, -134), (84, -136), (112, -134), (86, -112), (66, -84), (62, -55), (72, -26), (40, -20), (-20, -16), (-80, -16), (-125, -22)]  # fmt: skip
-    left = [(-150, 42), (-138, 66), (-100, 98), (-40, 124), (30, 134), (90, 137), (120, 135), (96, 112), (80, 88), (78, 60), (84, 28), (40, 20), (-20, 18), (-80, 18), (-125, 22)]  # fmt: skip
-    depth = np.maximum(bent.outline(right), bent.outline(left))
+    depth = np.maximum(bent.outline(np.transpose(_RIGHT_LUNG)), bent.outline(np.transpose(_LEFT_LUNG)))
     edge = np.clip(depth / 46, 0, 1)
     path = 150 * np.sqrt(1 - (1 - edge) ** 2)
     path *= np.interp(canvas.y, [-150, -90, 0, 110], [0.55, 0.85, 1.0, 0.95])
     recess = np.maximum(bent.ellipse(95, -78, 36, 56), bent.ellipse(104, 80, 32, 54))  # behind the domes
-    return np.maximum(path, 30 * np.clip(recess / 25, 0, 1) * (np.abs(canvas.x) < 138))
+    return np.asarray(np.maximum(path, 30 * np.clip(recess / 25, 0, 1) * (np.abs(canvas.x) < 138)))
 
 
 def _heart(canvas: Canvas) -> Floats:
     """Return how much lung heart and great vessels take the place of, along the ray."""
-    outline = [(-118, -16), (-92, -24), (-50, -22), (-20, -24), (10, -40), (42, -44), (72, -34), (86, 10), (88, 60), (76, 92), (52, 90), (18, 70), (-12, 48), (-34, 42), (-50, 34), (-64, 38), (-84, 38), (-97, 28), (-118, 18)]  # fmt: skip
-    depth = canvas.outline(outline)
+    depth = canvas.outline(np.transpose(_HEART))
     heart = 150 * np.sqrt(np.clip(depth / 40, 0, 1)) * np.interp(canvas.y, [-110, -60, 0, 60], [0.5, 0.7, 0.9, 1.0])
     aorta = canvas.chord(curve([(-70, 26), (-30, 27), (40, 22), (110, 14)], 20), 12)
-    return np.maximum(heart, aorta)
+    return np.asarray(np.maximum(heart, aorta))
 
 
 def _chest_bones(canvas: Canvas, rng: np.random.Generator) -> Floats:
@@ -190,7 +210,9 @@ def _chest_bones(canvas: Canvas, rng: np.random.Generator) -> Floats:
             bone += 1.9 * _rib(canvas, rng, i, width, side)
         collar = curve(np.array([(-112, 14), (-116, 45), (-128, 85), (-134, 120), (-144, 150)]) * [1, side], 20)
         bone += 0.85 * (canvas.chord(collar, 6.2) - 0.8 * canvas.chord(collar, 4.7))
-        blade = canvas.outline(np.array([(-122, 112), (-60, 108), (12, 132), (-10, 146), (-70, 158), (-118, 172)]) * [1, side])
+        blade = canvas.outline(
+            np.array([(-122, 112), (-60, 108), (12, 132), (-10, 146), (-70, 158), (-118, 172)]) * [1, side]
+        )
         edge = 2.2 * np.exp(-((np.clip(depth_edge(blade), 0, None) / 3.0) ** 2))
         bone += np.where(blade > 0, 1.3 + edge, 0)
         spine_of_blade = canvas.chord(np.array([(-112, 116), (-128, 150), (-140, 178)]) * [1, side], [4, 5, 6])
@@ -202,16 +224,25 @@ def _chest_bones(canvas: Canvas, rng: np.random.Generator) -> Floats:
         tall = 19 + 0.85 * i
         middle = y + tall / 2
         half = 13.5 + 0.55 * i
-        body = canvas.ellipse(middle, 0, tall * 0.44, half, power=5) - 1.0 * np.exp(-(((canvas.y - middle) / (tall * 0.22)) ** 2))
+        body = canvas.ellipse(middle, 0, tall * 0.44, half, power=5) - 1.0 * np.exp(
+            -(((canvas.y - middle) / (tall * 0.22)) ** 2)
+        )
         bone += np.where(body > 0, 5.5, 0) + 2.4 * np.exp(-((depth_edge(body) / 1.3) ** 2)) * (body > 0)
         for side in (-1, 1):
             pedicle = canvas.ellipse(middle - 0.1 * tall, side * half * 0.72, 5.2, 3.6)
             bone += 2.6 * np.exp(-((pedicle / 1.0) ** 2))
-            bone += np.where(canvas.tube([(middle - 3, half * 0.9 * side), (middle - 7, (half + 15) * side)], 4.4) > 0, 2.0, 0)
+            bone += np.where(
+                canvas.tube([(middle - 3, half * 0.9 * side), (middle - 7, (half + 15) * side)], 4.4) > 0, 2.0, 0
+            )
         process = canvas.ellipse(middle + 0.38 * tall, 0.5, 7.5, 3.0)
         bone += np.where(process > 0, 4.0, 0)
         y += tall
-    bone += np.where(canvas.outline([(-104, -18), (-104, 18), (-70, 14), (-40, 16), (30, 15), (30, -15), (-40, -16), (-70, -14)]) > 0, 1.2, 0)
+    bone += np.where(
+        canvas.outline([(-104, -18), (-104, 18), (-70, 14), (-40, 16), (30, 15), (30, -15), (-40, -16), (-70, -14)])
+        > 0,
+        1.2,
+        0,
+    )
     return np.asarray(ndi.gaussian_filter(bone, 0.5 / canvas.spacing_mm))
 
 
@@ -221,7 +252,7 @@ def depth_edge(depth: Floats) -> Floats:
 
 
 def _rib(canvas: Canvas, rng: np.random.Generator, i: int, width: float, side: int) -> Floats:
-    """Return the path in a rib: a hollow tube that runs from the spine outward, round the side and down to the front."""
+    """Return the path in a rib: a hollow tube from the spine outward, round the side and down to the front."""
     turn = np.deg2rad(np.linspace(4, 150 - 0.5 * i, 40))
     x = side * (10 + (width - 10) * np.sin(turn) ** 0.85)
     fall = [26, 46, 62, 74, 84, 90, 94, 96, 92, 86][i]
@@ -248,10 +279,10 @@ def breast(
     mass_mm: float = 0.0,
     n_calcifications: int = 0,
 ) -> tuple[dict[str, Floats], Mask, Mask]:
-    """Return path lengths through a compressed breast (fat, gland, muscle, skin, bone), and where mass and specks are."""
+    """Return path lengths through a compressed breast (fat, gland, muscle ...), and where mass and specks are."""
     canvas = Canvas(round(210 / spacing_mm), round(140 / spacing_mm), spacing_mm)
     bent = canvas.bent(rng, by_mm=1.2, scale_mm=45)
-    edge = bent.outline([(-130, -90), (-130, -18), (-95, -4), (-60, 14), (-25, 33), (5, 41), (14, 44), (24, 40), (50, 24), (72, -6), (84, -44), (92, -90)])  # fmt: skip
+    edge = bent.outline(np.transpose(_BREAST))
     nipple = np.array([14.0, 42.0])
     bump = canvas.ellipse(14, 42, 5.5, 7)
     edge = np.maximum(edge, 3 * bump)
@@ -259,7 +290,6 @@ def breast(
     path = thickness_mm * np.sqrt(np.clip(1 - (1 - np.clip(edge / round_mm, 0, 1)) ** 2, 0, 1))
     skin = np.minimum(path, 3.0 + 4.0 * np.exp(-((np.clip(edge, 0, None) / 1.6) ** 2))) * (edge > 0)
     share = _gland_share(canvas, rng, edge, nipple, glandular)
-    far, angle = _seen_from(canvas, nipple)
     strands = np.zeros(canvas.shape)
     for scale in (20, 14, 10):  # ligaments: thin curved sheets that the plates fold into lines
         line = np.exp(-((canvas.noise(rng, scale) / (0.7 / scale)) ** 2))
@@ -272,13 +302,17 @@ def breast(
     mass, specks, calcium = np.zeros(canvas.shape, bool), np.zeros(canvas.shape, bool), np.zeros(canvas.shape)
     place = np.array([-8.0 + rng.normal(0, 6), -8.0 + rng.normal(0, 6)])
     if mass_mm > 0:
-        core = canvas.ellipse(*place, mass_mm / 2, mass_mm / 2 * 0.85) + 0.12 * mass_mm * canvas.noise(rng, mass_mm / 3)
+        core = canvas.ellipse(place[0], place[1], mass_mm / 2, mass_mm / 2 * 0.85) + 0.12 * mass_mm * canvas.noise(
+            rng, mass_mm / 3
+        )
         spikes = np.full(canvas.shape, -1000.0)
         for turn in rng.uniform(0, 2 * np.pi, 16):
             tip = place + mass_mm * rng.uniform(0.7, 1.15) * np.array([np.sin(turn), np.cos(turn)])
             spikes = np.maximum(spikes, canvas.tube([place, tip], [0.08 * mass_mm, 0.2]))
         mass = core > 0
-        gland = np.minimum(inner, gland + 2.2 * np.sqrt(np.maximum(core, 0) * mass_mm / 2) + 3.0 * np.clip(spikes, 0, 1))
+        gland = np.minimum(
+            inner, gland + 2.2 * np.sqrt(np.maximum(core, 0) * mass_mm / 2) + 3.0 * np.clip(spikes, 0, 1)
+        )
     for _ in range(n_calcifications):
         y, x = place + rng.normal(0, 4.5, 2)
         speck = canvas.chord([(y, x), (y + rng.normal(0, 0.25), x + rng.normal(0, 0.25))], rng.uniform(0.12, 0.28))
@@ -314,7 +348,9 @@ def _gland_share(canvas: Canvas, rng: np.random.Generator, edge: Floats, nipple:
 def _veins(canvas: Canvas, rng: np.random.Generator, edge: Floats) -> Floats:
     path = np.zeros(canvas.shape)
     for y, x, dy, dx in [(-78, -46, 0.75, 0.8), (-40, -66, 0.4, 1), (64, -60, -0.55, 0.9)]:
-        for points, radii in grow_tree(rng, (y, x), (dy, dx), radius_mm=1.5, length_mm=32, thinnest_mm=0.85, spread=0.25):
+        for points, radii in grow_tree(
+            rng, (y, x), (dy, dx), radius_mm=1.5, length_mm=32, thinnest_mm=0.85, spread=0.25
+        ):
             wavy = curve(points + rng.normal(0, 0.8, points.shape), 16)
             path = np.maximum(path, canvas.chord(wavy, np.interp(np.linspace(0, 1, 16), np.linspace(0, 1, 5), radii)))
     return np.asarray(path * 1.6 * (edge > 3))

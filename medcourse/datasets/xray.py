@@ -126,7 +126,9 @@ def count_photons(
     return rng.poisson(transmission * photons).astype(float)
 
 
-def film(exposure: Floats, *, speed: float = 1.0, contrast: float = 3.0, fog: float = 0.2, black: float = 3.2) -> Floats:
+def film(
+    exposure: Floats, *, speed: float = 1.0, contrast: float = 3.0, fog: float = 0.2, black: float = 3.2
+) -> Floats:
     """Return the optical density of developed film: an S-shaped curve over the logarithm of exposure.
 
     Parameters
@@ -234,7 +236,9 @@ def make_radiograph(
     else:
         lengths = silhouettes.hand(anatomy, spacing_mm=spacing)
         nodule = np.zeros(lengths["muscle"].shape, bool)
-    picture = _record(lengths, energy, photons, scatter, noise, spacing)
+    picture = _record(
+        lengths, energy_kev=energy, photons=photons, scatter_fraction=scatter, rng=noise, spacing_mm=spacing
+    )
     return Bunch(
         **picture,
         nodule=nodule,
@@ -303,7 +307,14 @@ def make_mammogram(
         n_calcifications=n_calcifications,
     )
     return Bunch(
-        **_record(lengths, energy_kev, photons, scatter_fraction, noise, spacing_mm),
+        **_record(
+            lengths,
+            energy_kev=energy_kev,
+            photons=photons,
+            scatter_fraction=scatter_fraction,
+            rng=noise,
+            spacing_mm=spacing_mm,
+        ),
         mass=mass,
         calcifications=calcifications,
         description=f"SIMULATED mammogram, {energy_kev:g} keV, seed {seed}; no one was exposed.",
@@ -312,6 +323,7 @@ def make_mammogram(
 
 def _record(
     lengths: dict[str, Floats],
+    *,
     energy_kev: float,
     photons: float,
     scatter_fraction: float,
