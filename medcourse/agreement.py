@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from medcourse.errors import CourseError
 
 # Sensitivities of 0 and 1 have no logarithm of their opposite.
-EPSILON = 1e-6
+EPSILON = 1e-12
 
 
 def kappa(first: ArrayLike, second: ArrayLike) -> float:
@@ -22,8 +22,8 @@ def kappa(first: ArrayLike, second: ArrayLike) -> float:
     Returns
     -------
     float
-        (p_o - p_e) / (1 - p_e) with the observed agreement p_o and p_e expected of raters who give each category as often
-        as these do, but at random. 1 if both gave one and the same category to everything.
+        (p_o - p_e) / (1 - p_e) with the observed agreement p_o and p_e expected of raters who give each category as
+        often as these do, but at random. 1 if both gave one and the same category to everything.
 
     Examples
     --------
@@ -111,8 +111,8 @@ def bootstrap_by_patient(
 ) -> tuple[float, float]:
     """Return the percentile interval of a mean over images, with whole patients drawn again and again.
 
-    Images of a patient are alike, so they are no independent witnesses. Give each image a patient of its own to see what
-    the usual bootstrap by image would claim.
+    Images of a patient are alike, so they are no independent witnesses. Give each image a patient of its own to see
+    what the usual bootstrap by image would claim.
 
     Parameters
     ----------

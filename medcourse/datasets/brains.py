@@ -1,4 +1,4 @@
-"""Brains of adults and of newborns in a spin echo: the same anatomy, but other relaxation times, so another contrast."""
+"""Brains of adults and newborns in a spin echo: the same anatomy, but other relaxation times, so another contrast."""
 
 from typing import Literal
 
@@ -13,10 +13,10 @@ from medcourse.errors import CourseError
 Age = Literal["adult", "newborn"]
 
 # T1 and T2 in ms and the density of protons in white and grey matter at 3 T.
-# Adults: Wansapura et al., J Magn Reson Imaging 9, 1999, doi:10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L.
+# Adults: Wansapura et al., J Magn Reson Imaging 9, 531-538, 1999.
 # Newborns: Williams et al., Radiology 235, 2005 (frontal lobe, 3 T) measured R1 of grey matter to be 1.3 times, and R2
-# 1.8 times that of white matter: there is hardly any myelin yet, and much water. The level (grey matter's T1 and T2) and
-# all densities are round numbers of ours.
+# 1.8 times that of white matter: there is hardly any myelin yet, and much water. The level (grey matter's T1 and T2)
+# and all densities are round numbers of ours.
 RELAXATION = {
     "adult": {"white_matter": (832.0, 80.0, 0.70), "grey_matter": (1331.0, 110.0, 0.80)},
     "newborn": {"white_matter": (1.3 * 2000.0, 1.8 * 130.0, 0.93), "grey_matter": (2000.0, 130.0, 0.90)},
@@ -48,8 +48,8 @@ def make_brains(
     """Simulate axial slices through the heads of adults or newborns in a spin echo, with the tissue of each pixel.
 
     A pixel's signal is rho (1 - exp(-TR / T1)) exp(-TE / T2), averaged over the tissues in it. The heads come from
-    `medcourse.datasets.phantoms.head`; the field of view fits the head, so that both fill it. A real newborn's cortex is
-    less folded than an adult's, and the ways that myelinate first are bright already; neither is simulated.
+    `medcourse.datasets.phantoms.head`; the field of view fits the head, so that both fill it. A real newborn's cortex
+    is less folded than an adult's, and the ways that myelinate first are bright already; neither is simulated.
 
     Parameters
     ----------

@@ -70,7 +70,9 @@ def read_bubil(folder: str | Path) -> Bunch:
             if (path := person / f"seg_{name}.png").is_file():
                 outline = _read_mask(path)
                 if outline.shape != gold.shape:
-                    raise CourseError(f"{path}: expected the frame {gold.shape} of the gold standard, got {outline.shape}")
+                    raise CourseError(
+                        f"{path}: expected the frame {gold.shape} of the gold standard, got {outline.shape}"
+                    )
                 if (outline == gold).all():
                     copies.add(person.name)
                 else:

@@ -32,9 +32,9 @@ def make_patients(
     """Simulate small CT images of lung nodules, several a patient, with everything that makes patients differ.
 
     A patient has a lung of his own (density, vessels, now and then the chest wall in view) and a nodule of his own
-    (size, attenuation, outline). His images are neighbouring slices: the same anatomy, moved by a few pixels, at another
-    level of the nodule, with new noise. A benign nodule has a smooth outline; a malignant one has, on average, more
-    spicules. Both kinds overlap, as they do in the clinic.
+    (size, attenuation, outline). His images are neighbouring slices: the same anatomy, moved by a few pixels, at
+    another level of the nodule, with new noise. A benign nodule has a smooth outline; a malignant one has, on average,
+    more spicules. Both kinds overlap, as they do in the clinic.
 
     Each patient draws from a stream of his own: patient i does not depend on `n_patients`.
 
@@ -54,7 +54,7 @@ def make_patients(
         How much malignant nodules differ from benign ones: 0 not at all (labels are noise), 1 visibly.
     subject_sd
         How much patients differ from each other in what has nothing to do with the label: 0 not at all, 1 as patients
-        do.
+        do. The spicules, by which the label is seen, remain each patient's own.
     diameter_mm
         Median diameter of a nodule in millimetres.
     noise_hu
@@ -80,7 +80,7 @@ def make_patients(
     --------
     >>> cohort = make_patients(4, images_per_patient=3, seed=1)
     >>> cohort.images.shape, cohort.labels.tolist()[::3]
-    ((12, 48, 48), [1, 0, 0, 1])
+    ((12, 48, 48), [0, 1, 0, 1])
     """
     _check("n_patients", n_patients, 2)
     _check("images_per_patient", images_per_patient, 1)
@@ -143,7 +143,13 @@ def _draw_anatomy(rng: np.random.Generator, malignancy: float, subject_sd: float
             end = start + own.normal(0, 1, 2)
         bend = (start + end) / 2 + own.normal(0, 5, 2)
         t = np.linspace(0, 1, 40)[:, None]
-        vessels.append(((1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end, float(own.uniform(0.5, 1.3)), float(own.random())))
+        vessels.append(
+            (
+                (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end,
+                float(own.uniform(0.5, 1.3)),
+                float(own.random()),
+            )
+        )
     wall = (float(own.uniform(0, 2 * np.pi)), float(own.uniform(9, 14))) if own.random() < 0.3 else None
     haze = own.normal(0, 25 * max(subject_sd, 0.2), (8, 8))
     lung = LUNG_HU + subject_sd * own.normal(0, 35)
@@ -151,7 +157,7 @@ def _draw_anatomy(rng: np.random.Generator, malignancy: float, subject_sd: float
     radius = diameter_mm / 2 * np.exp(rng.normal(0, 0.25 * subject_sd))
     nodule_hu = NODULE_HU + subject_sd * rng.normal(0, 40)
     orders = np.arange(2, 6)
-    bulges = np.stack([rng.normal(0, 0.16 / orders), rng.uniform(0, 2 * np.pi, len(orders))], axis=1)
+    bulges = np.stack([subject_sd * rng.normal(0, 0.16 / orders), rng.uniform(0, 2 * np.pi, len(orders))], axis=1)
     n_spicules = rng.poisson(2.0 + 6.0 * malignancy)
     spicules = np.stack(
         [
@@ -310,7 +316,7 @@ def make_treatment(
     responder_share
         Share of patients, in [0, 1], whose tumour responds; rounded to whole patients.
     response_percent, response_sd_percent
-        Mean and standard deviation of a responder's true change, in percent of the volume, > -100; -25 is a quarter less.
+        Mean and standard deviation of a responder's true change, in percent of the volume, > -100: -25 is a quarter.
     error_percent
         Standard deviation of one measurement, in percent, >= 0.
     median_ml

@@ -23,10 +23,10 @@ def make_raters(
 ) -> Bunch:
     """Simulate the outlines of several raters who all looked at the same images.
 
-    Every rater has a habit, kept over all images: to draw outside of the border, or inside of it, by so many pixels. And
-    every outline wobbles, as a hand does. The wobble is a smooth random field that is added to the signed distance from
-    the true border, so that an outline stays a closed curve. A careless rater wobbles `careless_factor` times as much
-    and over longer stretches: he cuts corners and takes in what does not belong.
+    Every rater has a habit, kept over all images: to draw outside of the border, or inside of it, by so many pixels.
+    And every outline wobbles, as a hand does. The wobble is a smooth random field that is added to the signed distance
+    from the true border, so that an outline stays a closed curve. A careless rater wobbles `careless_factor` times as
+    much and over longer stretches: he cuts corners and takes in what does not belong.
 
     Errors of two raters are independent. Real raters see the same faint border, and err together: see the course.
 
@@ -104,9 +104,7 @@ def make_raters(
     )
 
 
-def make_votes(
-    truth: ArrayLike, sensitivity: ArrayLike, specificity: ArrayLike, *, seed: int = 0
-) -> NDArray[np.bool_]:
+def make_votes(truth: ArrayLike, sensitivity: ArrayLike, specificity: ArrayLike, *, seed: int = 0) -> NDArray[np.bool_]:
     """Simulate raters who answer pixel by pixel, each error independent of all others: the world that STAPLE assumes.
 
     Parameters
