@@ -28,5 +28,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "resize": ["shrink"],
         "rois": ["read_rois"],
         "xray": ["make_mammogram", "make_radiograph"],
+        "ultrasound": ["gestational_age_days", "make_ultrasound"],
     },
 )
