@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "nodules": ["make_nodules"],
         "pet": ["make_pet_ct"],
         "raters": ["make_raters", "make_votes"],
+        "oct": ["make_oct"],
         "resize": ["shrink"],
         "rois": ["read_rois"],
         "xray": ["make_mammogram", "make_radiograph"],
