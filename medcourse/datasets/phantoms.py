@@ -201,7 +201,7 @@ def _lung_vessels(
                 heading = (np.sin(turn), side * np.cos(turn), tilt)
                 start = (12.0 + rng.normal(0, 5), side * (44.0 + rng.normal(0, 3)), rng.normal(0, 3) - 12 * tilt)
                 radius = rng.uniform(1.8, 3.4)
-                for points, radii in grow_tree(rng, start, heading, radius_mm=radius, length_mm=23, thinnest_mm=0.5):
+                for points, radii in grow_tree(rng, start, heading, radius_mm=radius, length_mm=23, thinnest_mm=0.6):
                     # A slice is thin: only what crosses it is seen, a long piece as a line, a steep one as a dot.
                     inside = np.flatnonzero(np.abs(points[:, 2]) < radii + 0.5)
                     if len(inside):
