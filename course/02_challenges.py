@@ -456,8 +456,8 @@ print(
 #   [doi:10.1177/001316446002000104](https://doi.org/10.1177/001316446002000104)
 # - L.-A. Williams et al. Neonatal brain: regional variability of in vivo MR imaging relaxation rates at 3.0 T. Radiology 235, 595-603, 2005.
 #   [doi:10.1148/radiol.2352031769](https://doi.org/10.1148/radiol.2352031769)
-# - J. P. Wansapura et al. NMR relaxation times in the human brain at 3.0 tesla. J Magn Reson Imaging 9, 531-538, 1999.
-#   [doi:10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L](https://doi.org/10.1002/%28SICI%291522-2586%28199904%299:4%3C531::AID-JMRI4%3E3.0.CO;2-L): the adult's relaxation times.
+# - G. J. Stanisz et al. T1, T2 relaxation and magnetization transfer in tissue at 3T. Magn Reson Med 54, 507-512, 2005.
+#   [doi:10.1002/mrm.20605](https://doi.org/10.1002/mrm.20605): the adult's relaxation times.
 # - M. E. Murray et al. Neuropathologically defined subtypes of Alzheimer's disease with distinct clinical characteristics. Lancet Neurology 10, 785-796, 2011.
 #   [doi:10.1016/S1474-4422(11)70156-9](https://doi.org/10.1016/S1474-4422%2811%2970156-9)
 # - A. Marchianò et al. Pulmonary nodules: volume repeatability at multidetector CT lung cancer screening. Radiology 251, 919-925, 2009.

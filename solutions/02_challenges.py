@@ -638,6 +638,13 @@ close(
     atol=1e-5,
 )
 ### BEGIN HIDDEN TESTS
+close(
+    consensus(np.array([[1, 0]]), np.array([0.0]), np.array([0.0]), 0.5),
+    np.array([0.0, 1.0]),
+    "the probability after a rater who is always wrong",
+    "clip p and q from below, too",
+    atol=1e-5,
+)
 crowd = np.tile(np.array([[1, 0], [1, 0], [0, 1]]), (700, 1))
 close(
     consensus(crowd, np.full(2100, 0.6), np.full(2100, 0.6), 0.5),

@@ -7,27 +7,20 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
-from medcourse.datasets import phantoms
+from medcourse.datasets import mr, phantoms
 from medcourse.errors import CourseError
 
 Age = Literal["adult", "newborn"]
 
-# T1 and T2 in ms and the density of protons in white and grey matter at 3 T.
-# Adults: Wansapura et al., J Magn Reson Imaging 9, 531-538, 1999.
+# (T1, T2) in ms at 3 T and the density of protons. Adults: the table that all scanners of the course share.
 # Newborns: Williams et al., Radiology 235, 2005 (frontal lobe, 3 T) measured R1 of grey matter to be 1.3 times, and R2
 # 1.8 times that of white matter: there is hardly any myelin yet, and much water. The level (grey matter's T1 and T2)
-# and all densities are round numbers of ours.
+# and the densities are round numbers of ours. What is no brain stays as it is in adults.
+_ADULT = {name: (*times, mr.PROTON_DENSITY[name]) for name, times in mr.RELAXATION[3.0].items()}
+_GREY, _WHITE = (2000.0, 130.0, 0.90), (1.3 * 2000.0, 1.8 * 130.0, 0.93)
 RELAXATION = {
-    "adult": {"white_matter": (832.0, 80.0, 0.70), "grey_matter": (1331.0, 110.0, 0.80)},
-    "newborn": {"white_matter": (1.3 * 2000.0, 1.8 * 130.0, 0.93), "grey_matter": (2000.0, 130.0, 0.90)},
-}
-# What does not change with age here; round numbers of ours, for the picture's sake.
-OTHERS = {
-    "skin": (1200.0, 40.0, 0.7),
-    "fat": (380.0, 70.0, 0.9),
-    "muscle": (1400.0, 32.0, 0.8),
-    "marrow": (400.0, 60.0, 0.8),
-    "csf": (4000.0, 1800.0, 1.0),
+    "adult": _ADULT,
+    "newborn": {**_ADULT, "white_matter": _WHITE, "grey_matter": _GREY, "deep_grey": _GREY},
 }
 # A newborn's head is about two thirds of an adult's in each direction.
 SCALE = {"adult": 1.0, "newborn": 0.66}
@@ -39,8 +32,8 @@ def make_brains(
     *,
     age: Age = "adult",
     size: tuple[int, int] = (128, 104),
-    repetition_time_ms: float = 600.0,
-    echo_time_ms: float = 10.0,
+    repetition_ms: float = 600.0,
+    echo_ms: float = 10.0,
     subject_sd: float = 1.0,
     noise: float = 0.012,
     seed: int = 0,
@@ -59,7 +52,7 @@ def make_brains(
         "adult" or "newborn" (about term).
     size
         Height and width in pixels, even numbers; 230 x 187 mm of an adult.
-    repetition_time_ms, echo_time_ms
+    repetition_ms, echo_ms
         TR and TE. The default weighs by T1; 4000 and 100 weigh by T2.
     subject_sd
         How much people differ: 1 gives relaxation times that vary by 3 percent and a receiver whose gain varies by
@@ -94,8 +87,8 @@ def make_brains(
         raise CourseError(f"age must be one of {', '.join(RELAXATION)}, got {age!r}")
     for name, value, low in [
         ("n_subjects", n_subjects, 1),
-        ("repetition_time_ms", repetition_time_ms, 1),
-        ("echo_time_ms", echo_time_ms, 0),
+        ("repetition_ms", repetition_ms, 1),
+        ("echo_ms", echo_ms, 0),
         ("subject_sd", subject_sd, 0),
         ("noise", noise, 0),
     ]:
@@ -106,17 +99,15 @@ def make_brains(
     for stream in np.random.SeedSequence(seed).spawn(n_subjects):
         rng = np.random.default_rng(stream)
         head = phantoms.head(size=size, spacing_mm=spacing_mm, seed=int(rng.integers(2**31)))
-        values = {**OTHERS, **RELAXATION[age]}
-        values["deep_grey"] = values["grey_matter"]
         signal = {
-            name: spin_echo(
+            name: mr.spin_echo(
+                density,
                 t1 * np.exp(0.03 * subject_sd * rng.normal()),
                 t2 * np.exp(0.03 * subject_sd * rng.normal()),
-                density,
-                repetition_time_ms=repetition_time_ms,
-                echo_time_ms=echo_time_ms,
+                repetition_ms=repetition_ms,
+                echo_ms=echo_ms,
             )
-            for name, (t1, t2, density) in values.items()
+            for name, (t1, t2, density) in RELAXATION[age].items()
         }
         image = phantoms.coarsen(phantoms.lookup(signal, head.tissue), 2)
         image = image * _receiver(rng, image.shape, subject_sd)
@@ -130,21 +121,10 @@ def make_brains(
         spacing_mm=spacing_mm * SCALE[age],
         age=age,
         description=(
-            f"SIMULATED spin echo (TR {repetition_time_ms:g} ms, TE {echo_time_ms:g} ms, 3 T) of {n_subjects} heads, "
+            f"SIMULATED spin echo (TR {repetition_ms:g} ms, TE {echo_ms:g} ms, 3 T) of {n_subjects} heads, "
             f"{age}, seed {seed}"
         ),
     )
-
-
-def spin_echo(t1_ms: float, t2_ms: float, density: float, *, repetition_time_ms: float, echo_time_ms: float) -> float:
-    """Return the signal of a tissue: density * (1 - exp(-TR / T1)) * exp(-TE / T2).
-
-    Examples
-    --------
-    >>> round(spin_echo(1000, 100, 1.0, repetition_time_ms=1e6, echo_time_ms=0), 6)
-    1.0
-    """
-    return float(density * (1 - np.exp(-repetition_time_ms / t1_ms)) * np.exp(-echo_time_ms / t2_ms))
 
 
 def _receiver(rng: np.random.Generator, shape: tuple[int, ...], subject_sd: float) -> NDArray[np.float64]:

@@ -330,3 +330,37 @@ def relative_change(before, after, error):
 """,
     },
 }
+
+# Mutants of the reference answers that are no other program: no test could take their points and leave the answer's.
+EQUIVALENT = {
+    "cohen_kappa": {
+        "`expected = sum(np.mean(first == k) * np.mean(second == k) for k in np.union1d(first, second))` -> "
+        "`expected = sum(np.mean(first == k) * np.mean(second == k) for k in np.union1d(second, first))`": (
+            "a union has no order"
+        ),
+        "`if np.isclose(expected, 1):` -> `if np.isclose(1, expected):`": "both are close to each other, or neither is",
+    },
+    "consensus": {
+        "`p = np.clip(sensitivity, 1e-6, 1 - 1e-6)[:, None]` -> `p = np.clip(1e-6, sensitivity, 1 - 1e-6)[:, None]`": (
+            "the larger of both, then the smaller of that and the upper bound"
+        ),
+        "`q = np.clip(specificity, 1e-6, 1 - 1e-6)[:, None]` -> `q = np.clip(1e-6, specificity, 1 - 1e-6)[:, None]`": (
+            "the larger of both, then the smaller of that and the upper bound"
+        ),
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 700)))` -> "
+        "`return 1 / (1 + np.exp(np.clip(-700, log_b - log_a, 700)))`": (
+            "the larger of both, then the smaller of that and the upper bound"
+        ),
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 700)))` -> "
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -701, 700)))`": "the probability is 1 either way",
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 700)))` -> "
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -699, 700)))`": "the probability is 1 either way",
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 700)))` -> "
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 701)))`": "the probability is below 1e-300 either way",
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 700)))` -> "
+        "`return 1 / (1 + np.exp(np.clip(log_b - log_a, -700, 699)))`": "the probability is below 1e-300 either way",
+    },
+    "retest_error": {
+        "`d = np.log(second) - np.log(first)` -> `d = np.log(first) - np.log(second)`": "d is squared",
+    },
+}
