@@ -213,7 +213,7 @@ def _vessels(rng: np.random.Generator, y: Floats, x: Floats, spacing_mm: float) 
         place, radius = np.array([rng.normal(92, 24), 34 + np.abs(rng.normal(0, 30))]), rng.uniform(1.2, 2.8)
         dot = np.clip(1.2 - np.hypot(y - place[0], x - place[1]) / radius, 0, 0.4) / 0.4
         path = np.maximum(path, rng.uniform(4, 9) * dot)
-    return ndi.gaussian_filter(path, 0.5)
+    return np.asarray(ndi.gaussian_filter(path, 0.5))
 
 
 def _tube(path: Floats, start: Floats, end: Floats, radius: float, spacing_mm: float) -> None:
