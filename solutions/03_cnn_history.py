@@ -975,7 +975,7 @@ table
 # medcourse effects 03_cnn_history --data my_rois
 # ```
 #
-# Public films to cut them from: CBIS-DDSM (mammograms, The Cancer Imaging Archive,
+# Public films to cut them from: CBIS-DDSM (mammograms, The Cancer Imaging Archive, CC BY 3.0,
 # [doi:10.7937/K9/TCIA.2016.7O02S9CY](https://doi.org/10.7937/K9/TCIA.2016.7O02S9CY)) and JSRT (chest radiographs, Shiraishi et al. 2000,
 # [doi:10.2214/ajr.174.1.1740071](https://doi.org/10.2214/ajr.174.1.1740071)). Read their terms first.
 #
