@@ -22,6 +22,7 @@ from pathlib import Path
 from medcourse.grading.plan import Limits
 from medcourse.grading.sandbox import calls, linux
 from medcourse.grading.sandbox.linux import READ, WRITE
+from medcourse.grading.sandbox.scratch import MOST_FILES
 
 NAMESPACES, LANDLOCK, PLAIN = "namespaces", "landlock", "plain"
 TIERS = (PLAIN, LANDLOCK, NAMESPACES)
@@ -160,7 +161,7 @@ def _own_file_systems(limits: Limits) -> str:
     secure = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("proc", "/proc", "proc", secure)
     for place in ("/tmp", "/dev/shm"):  # noqa: S108  (its own)
-        linux.mount("tmpfs", place, "tmpfs", secure, f"size={limits.scratch_mib}m,nr_inodes=16384,mode=0700")
+        linux.mount("tmpfs", place, "tmpfs", secure, f"size={limits.scratch_mib}m,nr_inodes={MOST_FILES},mode=0700")
     work = "/tmp/work"  # noqa: S108
     Path(work).mkdir()
     return work

@@ -8,13 +8,13 @@ import contextlib
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 from pathlib import Path
 from typing import NoReturn
 
 from medcourse.grading.plan import Limits
+from medcourse.grading.sandbox.scratch import MOST_FILES, remove, space_in
 
 _TICK_MS = 50
 _MIB = 1024 * 1024
@@ -80,7 +80,7 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
             cause = over or _cause(status)
             break
     if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove(scratch)
     with contextlib.suppress(OSError):
         line.sendall(f"{cause}\n{peak}".encode())
     os._exit(0)
@@ -103,8 +103,12 @@ def _excess(student: int, limits: Limits, scratch: str) -> str:
     # A quick bound first: it counts what forks share once for each. The exact share takes the kernel longer.
     if sum(map(_own_bytes, processes)) > most and sum(map(_exact_bytes, processes)) > most:
         return f"took more memory than {limits.memory_mib} MiB"
-    if scratch and _size(scratch) > limits.scratch_mib * _MIB:
-        return f"wrote more than {limits.scratch_mib} MiB of files"
+    if scratch:
+        files, space = space_in(scratch, student)
+        if space > limits.scratch_mib * _MIB:
+            return f"wrote more than {limits.scratch_mib} MiB of files"
+        if files > MOST_FILES:
+            return f"made more than {MOST_FILES} files"
     return ""
 
 
@@ -143,12 +147,3 @@ def _peak_kib(process: int) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
-
-
-def _size(folder: str) -> int:
-    total = 0
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(Path(place, name)).st_blocks * 512
-    return total
