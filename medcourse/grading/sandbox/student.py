@@ -98,6 +98,7 @@ class Student:
 
     def __init__(self, channel: Channel, shell: Any, output_kib: int) -> None:
         self.channel, self.shell, self.most_output = channel, shell, output_kib * 1024
+        self.process = os.getpid()
         self.objects: list[Any] = []
         self.cells: dict[str, str] = {}  # the name that a cell's code is compiled under: the cell
         self.questions: dict[str, Callable[..., list[Any]]] = {
@@ -120,7 +121,10 @@ class Student:
     def answer_one(self, frame: list[Any]) -> None:
         """Answer one question."""
         kind, *arguments = frame
-        self.channel.send(self.questions[kind](*arguments))
+        answer = self.questions[kind](*arguments)
+        if os.getpid() != self.process:  # a fork that a cell made and forgot: one answer is enough
+            os._exit(0)
+        self.channel.send(answer)
 
     # Cells.
 
