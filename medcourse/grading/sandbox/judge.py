@@ -306,8 +306,10 @@ def _explain_theirs(error: StudentError, *, tell: bool, in_sight: bool) -> Verdi
     place = ""
     if error.line is not None:
         place = f" (line {error.line} of cell `{printable(error.cell or '')[:64]}`)"
-    text = f": {error.text[:_MESSAGE]}" if tell and error.text else ""
-    return Verdict(message=f"{error.kind}{text}{place}", error=error.kind, look_again=not tell and in_sight)
+    text = error.text[:_MESSAGE] if tell else ""
+    # A failed assertion says what it has to say by itself, be it the student's or a helper's of `testing`.
+    said = text if text and error.kind == "AssertionError" else f"{error.kind}: {text}" if text else error.kind
+    return Verdict(message=f"{said}{place}", error=error.kind, look_again=not tell and in_sight)
 
 
 def _hidden_lines(cell: Cell) -> set[int]:
