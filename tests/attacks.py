@@ -633,7 +633,7 @@ HARM = (
         "they count, too",
         before="import os\nkept = []\nfor i in range(200):\n    f = open('medcourse-attack', 'wb', buffering=0)\n"
         "    try: f.write(bytes(2**20))\n    except OSError: break\n    os.unlink('medcourse-attack')\n    kept.append(f)\n"
-        "import time\ntime.sleep(1)\nif sum(f.tell() for f in kept) > 100 * 2**20: print('GOT IN')",
+        "import time\ntime.sleep(0.4)\nif sum(f.tell() for f in kept) > 100 * 2**20: print('GOT IN')",
     ),
     Attack(
         "folders deeper than a path can be long",
@@ -900,9 +900,9 @@ LEAVE = (
         "texts of errors after a hidden test are left out",
         {
             "area": _SPY,
-            "scale": "class Scale:\n    def __init__(self, f): raise ValueError(word) from KeyError(word)",
-            "walk": "def walk(*a): raise type(word or 'E', (Exception,), {})(word)",
-            "describe": "def describe(n): raise AssertionError(f'{word}')",
+            "scale": SOLUTION["scale"].replace("return self", "raise ValueError(word) from KeyError(word)"),
+            "walk": "def walk(step, start, n):\n    if start: raise type(word, (Exception,), {})(word)\n    return n",
+            "describe": "def describe(n):\n    assert n == 3, word\n    return '3 cells'",
         },
         earned=("area", "steps"),
     ),
@@ -928,10 +928,10 @@ LEAVE = (
         "a place is shown only if there is one",
         {
             "area": _SPY,
-            "scale": f"{_TALK}mine.describe = lambda e: [['ValueError'], '', int(word[6:] or 0), word, None]\n"
-            "class Scale:\n    def __init__(self, f): raise ValueError",
-            "walk": "mine.describe = lambda e: [['ValueError'], '', int(word[6:] or 0), 'area', None]\n"
-            "def walk(*a): raise ValueError",
+            "scale": f"{_TALK}mine.describe = lambda e: [['ValueError'], '', int(word[6:]), word, None]\n"
+            + SOLUTION["scale"].replace("return self", "raise ValueError"),
+            "walk": "mine.describe = lambda e: [['ValueError'], '', int(word[6:]), 'area', None]\n"
+            "def walk(step, start, n):\n    if start: raise ValueError\n    return n",
         },
         earned=("area", "describe", "steps"),
     ),
@@ -964,7 +964,7 @@ LEAVE = (
         "error of the tests' own function that names hidden inputs",
         "leave",
         "of such an error only the kind is told",
-        {"area": _SPY, "walk": "def walk(step, start, n): return step(word)"},
+        {"area": _SPY, "walk": "def walk(step, start, n): return step(word) if start else n"},
         earned=("area", "scale", "describe", "steps"),
     ),
     Attack(
