@@ -98,6 +98,25 @@ from torch.utils.data import DataLoader, TensorDataset
 data = TensorDataset(torch.arange(10.0))
 loader = DataLoader(data, batch_size=4, num_workers=2, persistent_workers=True, prefetch_factor=2)
 ok = [len(batch) for (batch,) in loader] == [4, 4, 2] and sum(float(b.sum()) for (b,) in loader) == 45
+loader = DataLoader(data, 5, False, None, None, 2, timeout=30, multiprocessing_context="fork")
+ok = ok and len(list(loader)) == 2
+""",
+    "runs an event loop": """
+import asyncio
+async def later(x):
+    await asyncio.sleep(0.01)
+    return x
+async def both():
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(later(i)) for i in range(2)]
+    return [task.result() for task in tasks]
+loop = asyncio.new_event_loop()
+ok = loop.run_until_complete(both()) == [0, 1]; loop.close()
+""",
+    "asks what it prints to": """
+import sys
+ok = sys.stdout.encoding.lower() == "utf-8" and not sys.stdout.isatty() and sys.stdout.writable()
+sys.stdout.write("x"); sys.stdout.flush(); print(np.arange(3), "β", sep=" | ", file=sys.stderr)
 """,
     "loads from a data set of its own with workers": """
 import torch.utils.data

@@ -628,7 +628,11 @@ for _ in tqdm(range(3)): pass
 from IPython.display import HTML, display
 display(HTML("<script>1</script>")); display({"a": 1})
 # own quiet
+import logging
+logging.basicConfig(level=logging.INFO)
 y = 2
+# own logs
+logging.info("working")
 # test x_x
 close(x, 3)
 """,
@@ -645,6 +649,7 @@ close(x, 3)
     assert "<script>" not in str(got.outputs["shows"])
     assert "{'a': 1}" in text_of(got, "shows")
     assert got.outputs["quiet"] == []
+    assert text_of(got, "logs") == "INFO:root:working\n"
     assert {kind for cell in got.outputs.values() for each in cell for kind in each.get("data", {})} <= {
         "text/plain",
         "image/png",
