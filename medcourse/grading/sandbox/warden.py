@@ -6,7 +6,6 @@ much memory, or its files too much space. It is a fork of the template and knows
 
 import contextlib
 import os
-import resource
 import select
 import signal
 import socket
@@ -71,7 +70,7 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
     poll.register(line, select.POLLIN | select.POLLHUP)
     while True:
         events = poll.poll(_TICK_MS)
-        peak = _peak_kib(student) or peak
+        peak = _kib(student, "VmHWM:") or peak
         over = _excess(student, limits, scratch)
         if events or over:
             # It may be dying by itself, and the line have closed first: then it still ends as it would have.
@@ -124,11 +123,8 @@ def _family(process: int) -> list[int]:
 
 
 def _own_bytes(process: int) -> int:
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * resource.getpagesize()
+    """Return what a process holds that is no file's; what it shares with others counts whole."""
+    return 1024 * (_kib(process, "RssAnon:") + _kib(process, "RssShmem:"))
 
 
 def _exact_bytes(process: int) -> int:
@@ -141,9 +137,9 @@ def _exact_bytes(process: int) -> int:
     return kib * 1024
 
 
-def _peak_kib(process: int) -> int:
+def _kib(process: int, name: str) -> int:
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith(name)), 0)
