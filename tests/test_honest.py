@@ -26,6 +26,12 @@ def engine(request):
         yield engine
 
 
+@pytest.fixture(scope="module")
+def best_engine():
+    with Engine(preload=PRELOAD) as engine:
+        yield engine
+
+
 def passes(engine, answer, test="assert ok", limits=LIMITS):
     """Run an answer, and a test of it; return the run when nothing failed."""
     run = engine.run(lab(f"# answer x\n{answer}\n# test x_works\n{test}\n"), limits=limits, seed=1)
@@ -392,22 +398,30 @@ def test_honest_code_loses_nothing(engine, name):
     passes(engine, HONEST[name] + TEST_OF.get(name, ""))
 
 
-@pytest.mark.parametrize("name", HONEST)
-def test_nor_in_a_function_that_a_test_calls(engine, name):
-    body = HONEST[name]
-    if engine.tier != max(TIERS, key=lambda tier: not reasons()[tier]):
-        pytest.skip("what answers a test is the same in each tier")
-    if any(word in body for word in ("%", "await", "__main__", "getsource", "pickle")) or name in TEST_OF:
-        pytest.skip("is no body of a function")
-    inner = "\n".join(f"    {line}" for line in body.splitlines())
-    passes(engine, f"def x():\n{inner}\n    return bool(ok)", "assert x() is True")
+NO_BODY_OF_A_FUNCTION = ("%", "await", "__main__", "getsource", "pickle")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, code in HONEST.items()
+        if name not in TEST_OF and not any(w in code for w in NO_BODY_OF_A_FUNCTION)
+    ],
+)
+def test_nor_in_a_function_that_a_test_calls(best_engine, name):
+    inner = "\n".join(f"    {line}" for line in HONEST[name].splitlines())
+    passes(best_engine, f"def x():\n{inner}\n    return bool(ok)", "assert x() is True")
 
 
 @pytest.mark.parametrize("name", WITH_PROCESSES)
-def test_processes_where_a_submission_may_have_them(engine, name):
-    if engine.tier != "namespaces":
-        pytest.skip("one process a submission")
-    passes(engine, WITH_PROCESSES[name])
+def test_processes_where_a_submission_may_have_them_and_a_plain_refusal_elsewhere(engine, name):
+    if engine.tier == "namespaces":
+        passes(engine, WITH_PROCESSES[name])
+        return
+    run = engine.run(lab(f"# answer x\n{WITH_PROCESSES[name]}\n# test x_x\nassert ok\n"), limits=LIMITS, seed=1)
+    assert run.score == 0
+    assert "PermissionError" in run.failed["x"]
 
 
 def test_figures_are_shown(engine):

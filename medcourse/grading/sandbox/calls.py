@@ -105,6 +105,7 @@ def _common() -> Filter:
 def _alone(allowed: Filter) -> None:
     """Let a process have threads but no children, and name no other process."""
     allowed.allow("clone", matches(0, _CLONE_THREAD | CLONE_NEW_ANY, _CLONE_THREAD))
+    allowed.fail("clone", errno.EPERM, has_none_of(0, _CLONE_THREAD))  # a fork: not permitted, rather than not there
     allowed.allow("kill tgkill", is_equal(0, os.getpid()))
     allowed.allow(_OF_ANOTHER, is_equal(0, 0))
     # A datagram names who it is for: it would reach any socket of the machine. Nor may a file wait in a message, where
