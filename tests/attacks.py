@@ -596,6 +596,16 @@ HARM = (
         },
     ),
     Attack(
+        "memory that many processes share",
+        "harm",
+        "a warden adds up what is nobody's file, shared or not, or there is one process only",
+        {
+            "area": "import mmap, os, time\nfor _ in range(6):\n    if os.fork() == 0:\n"
+            "        x = mmap.mmap(-1, 120 << 20)\n        for i in range(0, len(x), 4096): x[i] = 1\n"
+            "        time.sleep(30)\ntime.sleep(30)"
+        },
+    ),
+    Attack(
         "fork bomb",
         "harm",
         "a limit of processes that is each sandbox's own, or none may be started",
