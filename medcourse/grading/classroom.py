@@ -407,8 +407,7 @@ class _Crew:
                 is_calibrated = True
                 yield from early
                 early.clear()
-                continue
-            if _was_killed(future):
+            elif _was_killed(future):
                 suspects.append(job)
             elif is_calibrated:
                 yield job, _outcome(future)

@@ -389,10 +389,10 @@ def _explained(place: Path | None = None, student: str = "") -> Iterator[None]:
 def _unavailable(error: BaseException | None, place: Path | None) -> str:
     """Return what is wrong with the database or the disk, empty where the trouble is of one submission."""
     while error is not None:
-        if isinstance(error, exc.OperationalError | exc.InterfaceError):
+        if isinstance(error, exc.OperationalError | exc.InterfaceError) or type(error) is exc.DatabaseError:
             return _line(error.orig or error)
         if isinstance(error, OSError):
-            everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+            everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
             ours = place is not None and str(error.filename or "").startswith(str(place.parents[1]))
             if everywhere or ours:
                 return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)

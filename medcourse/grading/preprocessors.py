@@ -113,11 +113,15 @@ def settings_of(config: Any, root: Path, *, tier: str | None = None) -> Settings
 
 
 def outputs_of(run: Run, name: str) -> list[Any]:
-    """Return what a cell of the student's put out, less what is not text or a picture.
+    """Return what a cell of the student's put out, less what is not text or a picture, and how it failed.
 
     Student code chose these bytes, and a page of the instructor's will show them: no HTML, no SVG, no script.
     """
-    return [shown for output in run.outputs.get(name, []) if (shown := _harmless(output)) is not None]
+    shown = [node for output in run.outputs.get(name, []) if (node := _harmless(output)) is not None]
+    if name in run.failed and all(output.output_type != "error" for output in shown):
+        message = _text(run.failed[name])
+        shown.append(_error(message.split(":")[0] if ":" in message else "Error", message))
+    return shown
 
 
 def _harmless(output: dict[str, Any]) -> Any:
