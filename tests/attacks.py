@@ -693,6 +693,12 @@ HARM = (
         before=f"{_TALK}mine.describe = lambda e: [['ExceptionGroup'], 'x', {{}}, [], 'y']\n1 / 0",
     ),
     Attack(
+        "exception group raised by a cell",
+        "harm",
+        "an error that cannot be made without its parts comes across as one that can",
+        before="raise ExceptionGroup('g', [ValueError()])",
+    ),
+    Attack(
         "signals to parents and to everybody",
         "harm",
         "other processes are not to be seen, or cannot be named",
