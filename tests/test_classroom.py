@@ -25,7 +25,7 @@ from medcourse.grading.classroom import grade_class
 from medcourse.grading.engines import close_engine
 from medcourse.grading.notebooks import node, read_notebook, to_text
 from medcourse.grading.plan import Exercise, Run
-from medcourse.grading.submission import Graded, calibrate, grade_submission
+from medcourse.grading.submission import Graded, grade_submission
 from tests.small_class import (
     LAB,
     MAX,
@@ -99,7 +99,7 @@ class Here:
         pass
 
     def calibrate(self, lab, settings):
-        return Now(lambda: calibrate(lab, settings))
+        return Now(lambda: workforce._calibrate_here(lab, settings))
 
     def grade(self, lab, submission, settings):
         self.asked.append(submission)

@@ -387,7 +387,7 @@ class _Crew:
         self._under_way: dict[Any, _Job | None] = {}
 
     def results(self, jobs: Iterator[_Job]) -> Iterator[tuple[_Job | None, Any]]:
-        """Yield (None, run) once the reference solution has earned its points, then each job with its outcome.
+        """Yield (None, None) once the reference solution has earned its points, then each job with its outcome.
 
         An outcome is what was found, or in words why nothing was. Submissions whose workers died are run once more
         with no other beside them, for Dask counts a death against all that a worker had.
@@ -403,7 +403,8 @@ class _Crew:
         while self._under_way:
             job, future = self._next()
             if job is None:
-                yield None, self._calibrated(future)
+                self._hold_to_the_solution(future)
+                yield None, None
                 is_calibrated = True
                 yield from early
                 early.clear()
@@ -452,11 +453,11 @@ class _Crew:
             if future in self._under_way:
                 return self._under_way.pop(future), future
 
-    def _calibrated(self, future: Any) -> "Run":
+    def _hold_to_the_solution(self, future: Any) -> None:
         if _was_killed(future):
             raise CourseError(f"the solution of {self.lab.slug} took its workers down: nobody was graded")
-        run: Run = future.result()
-        return run
+        if wrong := future.result():
+            raise CourseError(wrong)
 
 
 def _was_killed(future: Any) -> bool:

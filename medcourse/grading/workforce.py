@@ -20,10 +20,10 @@ from distributed.comm.registry import backends
 
 from medcourse.errors import CourseError
 from medcourse.grading.engines import close_engine, engine_of_this_process
-from medcourse.grading.plan import Run
 from medcourse.grading.submission import (
     Graded,
     Lab,
+    LabError,
     Settings,
     calibrate,
     grade_submission,
@@ -124,9 +124,9 @@ class Workforce:
         if self.address:
             self._stack.callback(self._unregister)
 
-    def calibrate(self, lab: Lab, settings: Settings) -> "Future[Run]":
-        """Let a worker grade the reference solution."""
-        return self.client.submit(calibrate, lab, settings, pure=False, priority=10)
+    def calibrate(self, lab: Lab, settings: Settings) -> "Future[str]":
+        """Let a worker grade the reference solution and say in one line what is wrong with it, if anything is."""
+        return self.client.submit(_calibrate_here, lab, settings, pure=False, priority=10, retries=3)
 
     def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
         """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
@@ -167,32 +167,42 @@ class Workforce:
         return client
 
     def _employ(self) -> Client:
-        try:
-            folder = self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True)
-            )
-            _import_once()
-            cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=self.size,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # Dask serves a page in any case; on this machine and any port
-                scheduler_kwargs={"dashboard": False},
-                memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
-                silence_logs=logging.CRITICAL,
-                local_directory=folder,
-            )
-            self._stack.callback(cluster.close, timeout=10)
-            client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            raise ClusterError(f"cannot start {self.size} workers on this machine: {_line(error)}") from None
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True))
+        _import_once()
+        for tries_left in (2, 1, 0):  # one of its processes may die before the cluster stands
+            try:
+                cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self.size,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",  # Dask serves a page in any case; on this machine and any port
+                    scheduler_kwargs={"dashboard": False},
+                    memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
+                    silence_logs=logging.CRITICAL,
+                    local_directory=folder,
+                )
+                break
+            except Exception as error:
+                if not tries_left:
+                    raise ClusterError(f"cannot start {self.size} workers on this machine: {_line(error)}") from None
+        self._stack.callback(cluster.close, timeout=10)
+        client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
         self._stack.callback(client.close, timeout=5)
         return client
 
     def _unregister(self) -> None:
         with contextlib.suppress(Exception):
             self.client.unregister_worker_plugin(WarmEngine.name)  # type: ignore[no-untyped-call]
+
+
+def _calibrate_here(lab: Lab, settings: Settings) -> str:
+    """Grade the reference solution on a worker; what it says is no error of the worker's, and not tried again."""
+    try:
+        calibrate(lab, settings)
+    except LabError as error:
+        return str(error)
+    return ""
 
 
 def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -> Graded:
