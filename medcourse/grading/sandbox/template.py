@@ -252,6 +252,7 @@ def main(engine_number: str, settings_text: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens and judges need nobody to wait for them
     channel.send(["ready", tier, reasons, asdict(limits)])
     template.serve()
+    os._exit(0)  # not by the way of all that was imported
 
 
 if __name__ == "__main__":
