@@ -140,7 +140,8 @@ def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
             found["metadata"] = {}  # nothing in it counts
         if not outputs:
             _drop_outputs(found)
-        notebook = nbformat.convert(nbformat.reader.reads(json.dumps(found)), 4)  # type: ignore[no-untyped-call]
+        version, minor = nbformat.reader.get_version(found)  # type: ignore[no-untyped-call]
+        notebook = nbformat.convert(nbformat.versions[version].to_notebook_json(found, minor=minor), 4)  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever its many readers meet
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CourseError(f"expected a notebook, got one that cannot be read: {reason}") from None

@@ -5,6 +5,7 @@ stay as they are.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Splice(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no typ
         about = resources["nbgrader"]
         course = self.parent.parent.coursedir  # a preprocessor belongs to an exporter, and that to a converter
         folder = Path(course.format_path(course.release_directory, ".", about["assignment"]))
-        clean, findings = splice(read_notebook(folder / f"{about['notebook']}.ipynb"), nb)
+        released = folder / f"{about['notebook']}.ipynb"
+        clean, findings = splice(_read(released, released.stat().st_mtime_ns if released.exists() else 0), nb)
         if findings:
             text = "**This submission had to be mended before it was graded:**\n\n" + "\n".join(
                 f"- {f}" for f in findings
@@ -92,6 +94,12 @@ def _with_mark_scheme(answer: str, entry: str) -> str:
     """
     question, scheme = cells.split_mark_scheme(entry)
     return entry if answer.strip() == question.strip() else f"{answer.rstrip()}\n\n{scheme}"
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _: int) -> Any:
+    """Read the release of a lab once for a class, and again when it changes."""
+    return read_notebook(path)
 
 
 def settings_of(config: Any, root: Path, *, tier: str | None = None) -> Settings:
