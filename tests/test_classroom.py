@@ -20,6 +20,7 @@ import pytest
 
 from medcourse import cli
 from medcourse.errors import CourseError
+from medcourse.grading import gradebook as gradebook_module
 from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
 from medcourse.grading.engines import close_engine
@@ -351,6 +352,7 @@ def unused_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_be_reached(root):
     hand_in(root, "ann", submission(root))
     address = f"tcp://127.0.0.1:{unused_port()}"
@@ -573,6 +575,23 @@ def test_what_the_gradebook_has_is_not_written_twice(root, here, monkeypatch):
     assert [each["event"] for each in journal(root)] == ["calibrated", "result", "recorded"]
 
 
+def test_a_submission_that_changes_before_it_is_recorded_is_graded_anew(root, here, monkeypatch):
+    hand_in(root, "ann", submission(root, **WRONG))
+
+    def busy(self, *_):
+        hand_in(root, "ann", submission(root))
+        raise gradebook_module.UnavailableError("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gradebook_module.Recorder, "record", busy)
+        grades = grade_class(root, LAB)
+    assert by_name(grades)["ann"].problem == "the submission changed while it was graded: run again"
+    assert not grades.is_complete
+    grades = grade_class(root, LAB)
+    assert (grades.graded_now, grades.is_complete) == (1, True)
+    assert sum(auto_scores(root, "ann").values()) == MAX
+
+
 def test_a_broken_recording_leaves_the_gradebook_as_it_was(root, here, monkeypatch):
     hand_in(root, "ann", submission(root, **WRONG))
     grade_class(root, LAB)
@@ -634,15 +653,13 @@ def test_few_submissions_are_under_way_at_a_time(root, here, monkeypatch):
         hand_in(root, f"s{number:02}", submission(root))
     under_way = []
     record = workforce.IN_FLIGHT
-    from medcourse.grading import gradebook as module  # noqa: PLC0415
-
-    real = module.Recorder.record
+    real = gradebook_module.Recorder.record
 
     def count(self, student, *rest):
         under_way.append(len(here.asked) - len(under_way))
         return real(self, student, *rest)
 
-    monkeypatch.setattr(module.Recorder, "record", count)
+    monkeypatch.setattr(gradebook_module.Recorder, "record", count)
     grade_class(root, LAB, workers=1)
     assert len(under_way) == 12
     assert max(under_way) <= record
@@ -678,6 +695,7 @@ def cluster(root):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_there_grades_and_its_end_is_survived(root, cluster):
     address, processes = cluster
     for number in range(6):
@@ -701,6 +719,7 @@ def test_a_cluster_that_is_there_grades_and_its_end_is_survived(root, cluster):
     assert "7 of 7 in the gradebook, 1 run now" in out
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_stops_at_once_and_goes_on(root):
     for number in range(6):
         hand_in(root, f"s{number}", submission(root, steps="import time\ntime.sleep(0.6)\nnumber_of_steps = 7"))

@@ -233,8 +233,10 @@ class _ClassRun:
             if again or not self.journal.has_result(student, name):
                 todo.append(student)
             else:
-                self._know(student, self.journal.result(student, name))
-                self.unrecorded[student] = name
+                graded = self.journal.result(student, name)
+                self._know(student, graded)
+                if graded.run is not None:
+                    self.unrecorded[student] = name
         self._compare()
         self._record_rest()
         return todo
@@ -260,14 +262,18 @@ class _ClassRun:
 
     def _compare(self) -> None:
         """Take what the gradebook has from what it has yet to get, whatever the journal says of it."""
+        from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
+
         if self.recorder is None or not self.unrecorded:
             return
-        scores = self.recorder.scores()
+        try:
+            scores = self.recorder.scores()
+        except UnavailableError as error:
+            self.trouble = str(error)
+            return
         for student, key in list(self.unrecorded.items()):
             run = self.journal.result(student, key).run
-            if run is None:
-                del self.unrecorded[student]
-            elif _agree(run, scores.get(student)) and self.recorder.placed_key(student) == key:
+            if run and _agree(run, scores.get(student)) and self.recorder.placed_key(student) == key:
                 if not self.journal.is_recorded(student, key):
                     self.journal.add_recorded(student, key)
                 self.grades[student].recorded = True
@@ -275,10 +281,14 @@ class _ClassRun:
 
     def _record_rest(self) -> None:
         """Record what is known and not yet in the gradebook."""
-        for student, key in list(self.unrecorded.items()):
+        for job in self._jobs(list(self.unrecorded)):
             if self.trouble:
                 return
-            self._record(_Job(student, key, _read(self.paths[student])))
+            if job.key == self.unrecorded[job.student]:
+                self._record(job)
+            else:
+                self._look(job.student, job.key, "the submission changed while it was graded: run again")
+                del self.unrecorded[job.student]
 
     # While workers work.
 

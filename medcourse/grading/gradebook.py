@@ -166,10 +166,15 @@ class Recorder:
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Return the automatic score of each cell by its name, for each student that the gradebook has a grade of."""
         found: dict[str, dict[str, float | None]] = {}
+        assignment, submission, notebook = api.Assignment, api.SubmittedAssignment, api.SubmittedNotebook
         with _explained(), _quiet():
-            for submission in self._book.find_assignment(self.lab.slug).submissions:
-                grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-                found[submission.student_id] = {grade.cell.name: grade.auto_score for grade in grades}
+            query = self._book.db.query(submission.student_id, api.BaseCell.name, api.Grade.auto_score)
+            query = query.join(assignment, assignment.id == submission.assignment_id)
+            query = query.join(notebook, notebook.assignment_id == submission.id)
+            query = query.join(api.Grade, api.Grade.notebook_id == notebook.id)
+            query = query.join(api.BaseCell, api.BaseCell.id == api.Grade.cell_id)
+            for student, cell, score in query.filter(assignment.name == self.lab.slug):
+                found.setdefault(student, {})[cell] = score
             self._book.roll_back()
         return found
 
