@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading.classroom import printable
+from medcourse.grading.grades import printable
 from medcourse.grading.journal import Journal
 from medcourse.grading.plan import Run
 from medcourse.grading.release import check_slug
