@@ -9,8 +9,8 @@ function; `check` grades one's own work. `plain` with its child process `runner`
 `shell` is what both run cells in.
 
 A class. `workforce` are the workers, each with one of `engines`; `classroom` hands out the work; `journal` keeps what
-was found and `gradebook` writes it; `grades` is what a run says; `preprocessors` is what nbgrader calls; `report` sums up. `feedback` makes pages for
-students, of which `harmless` keeps what could harm.
+was found and `gradebook` writes it; `grades` is what a run says and `report` sums up; `preprocessors` is what nbgrader
+calls. `feedback` makes pages for students, of which `harmless` keeps what could harm.
 
 The tests of labs. `proofs` grades variants of answers, `mutants` makes some, replacing `segments` of text, and `audit`
 says what they show.
