@@ -138,7 +138,8 @@ def test_settings_come_from_the_environment(monkeypatch):
     load = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config
     plain = load()
     assert plain.CourseDirectory.root == str(ROOT)
-    assert plain.Execute.timeout == 60
+    assert plain.Judge.cell_seconds == 60
+    assert plain.Judge.minimum_tier == "landlock"
     assert "Exchange" not in plain
     monkeypatch.setenv("MEDCOURSE_EXCHANGE", "/srv/exchange")
     monkeypatch.setenv("MEDCOURSE_GRADEBOOK", "postgresql+psycopg://host/grades")
@@ -146,4 +147,4 @@ def test_settings_come_from_the_environment(monkeypatch):
     changed = load()
     assert changed.Exchange.root == "/srv/exchange"
     assert changed.CourseDirectory.db_url == "postgresql+psycopg://host/grades"
-    assert changed.Execute.timeout == 5
+    assert changed.Judge.cell_seconds == 5

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets import Unicode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Float, Unicode
 
+from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.engines import engine_of_this_process
 from medcourse.grading.journal import secret_seed
@@ -63,6 +64,7 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
     """
 
     minimum_tier = Unicode("landlock", help="The weakest sandbox that will do, see `medcourse doctor`").tag(config=True)
+    cell_seconds = Float(60.0, help="How long one cell of a submission may take").tag(config=True)
 
     def preprocess(self, nb: Any, resources: dict[str, Any]) -> Converted:
         """Put verdicts under the tests and the student's own output under the student's cells."""
@@ -108,15 +110,16 @@ def settings_of(config: Any, root: Path, *, tier: str | None = None) -> Settings
     Parameters
     ----------
     config
-        Of traitlets: `Execute.timeout` is how long a cell may take, `Judge.minimum_tier` the weakest sandbox.
+        Of traitlets: `Judge.cell_seconds` is how long a cell may take, `Judge.minimum_tier` the weakest sandbox.
     root
         The course's folder, which keeps the class's seed.
     tier
         Another sandbox than the configured one.
     """
     judge = Judge(config=config)
-    seconds = Execute(config=config).timeout
-    limits = Limits() if not seconds or seconds < 0 else Limits(cell_seconds=float(seconds))
+    if judge.cell_seconds <= 0:
+        raise CourseError(f"expected c.Judge.cell_seconds above 0, got {judge.cell_seconds:g}")
+    limits = Limits(cell_seconds=judge.cell_seconds)
     return Settings(limits, secret_seed(root), tier or judge.minimum_tier)
 
 
