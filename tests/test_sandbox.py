@@ -98,6 +98,27 @@ except PermissionError:
     assert all(any((ROOT / name) in (folder, *folder.parents) for folder in needed) for name in seen)
 
 
+def test_libraries_may_lie_where_files_usually_go(engine, tmp_path):
+    if engine.tier != NAMESPACES:
+        pytest.skip("there is no jail to build")
+    library, stage = tmp_path / "library", tmp_path / "stage"
+    library.mkdir()
+    stage.mkdir()
+    (library / "here.txt").write_text("read me")
+    script = """
+import json, sys
+from pathlib import Path
+from medcourse.grading.sandbox import walls
+installed = walls.libraries()
+walls.libraries = lambda: [*installed, sys.argv[1]]
+walls.enter_jail(sys.argv[2])
+Path(walls.SCRATCH, "x").write_text("x")
+print(json.dumps([Path(sys.argv[1], "here.txt").read_text(), sorted(path.name for path in Path("/tmp").rglob("*.txt"))]))
+"""
+    assert tmp_path.is_relative_to("/tmp"), "pytest's own folders usually lie there"
+    assert alone(script, library, stage) == ["read me", ["here.txt"]]
+
+
 def test_nothing_can_be_written_but_in_its_own_folders(engine):
     places = [*walls.libraries(), str(ROOT), "/", "/etc", "/usr", "/proc", "/dev", "/var/tmp"]
     written = printed(

@@ -243,7 +243,7 @@ def main(engine_number: str, settings_text: str) -> None:
     settings: dict[str, Any] = json.loads(settings_text)
     fonts = {path.name: path.read_bytes() for path in Path(settings["fonts"]).glob("fontlist-*.json")}
     tier, reasons = tiers.enter_best(settings["tier"], settings["folder"])
-    _settle("/tmp" if tier == walls.NAMESPACES else settings["folder"], fonts)  # noqa: S108  (its own)
+    _settle(walls.SCRATCH if tier == walls.NAMESPACES else settings["folder"], fonts)
     limits = Limits(**settings["limits"])
     template = Template(engine, tier, limits, settings["folder"])
     _preload(
