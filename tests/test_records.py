@@ -22,6 +22,12 @@ def course(tmp_path):
         {**row, "ours": 9.0, "low": 8.0, "high": 10.0, "holds": True, "data": "real"},
     ]
     (tmp_path / "bench/results/effects.json").write_text(json.dumps({"rows": rows}))
+    speed = {"device": "a GPU", "side": 32, "batch": 16, "measured_mb": 3.04, "torch": "2"}
+    steps = [
+        {**speed, "input": "2D", "parameters": 5922, "mflops": 1.5, "training_mb": 2.0, "ms_per_step": 2.0},
+        {**speed, "input": "3D", "parameters": 17522, "mflops": 96.0, "training_mb": 40.26, "ms_per_step": 100.0},
+    ]
+    (tmp_path / "bench/results/speed.json").write_text(json.dumps({"rows": steps}))
     (tmp_path / "solutions/pictures/07_x/map.png").write_bytes(b"png")
     return tmp_path
 
@@ -38,6 +44,22 @@ def test_cost_and_effects_are_the_measured_ones(course):
     )
     table = filled(course, "{{effects}}").source.splitlines()
     assert table[2:] == ["| more | none | 1.2 (1 to 1.5) | holds |", "| more | none |  | cannot be told |"]
+
+
+def test_speed_stands_beside_what_flops_predict(course):
+    table = filled(course, "{{speed}}").source.splitlines()
+    assert table[2:] == [
+        "| a GPU | 2D | 32 x 32, 16 | 5,922 | 1.50 | 2.0, 3.0 MB | 2.0 ms | 1.0, 1.0 |",
+        "| a GPU | 3D | 32 x 32 x 32, 16 | 17,522 | 96.00 | 40.3, 3.0 MB | 100.0 ms | 50.0, 64.0 |",
+    ]
+
+
+@pytest.mark.parametrize("record", [None, '{"rows": []}'])
+def test_speed_that_was_not_measured_is_not_made_up(course, record):
+    path = course / "bench/results/speed.json"
+    path.unlink() if record is None else path.write_text(record)
+    with pytest.raises(CourseError, match=r"bench/speed.py"):
+        filled(course, "{{speed}}")
 
 
 def test_pictures_are_attached(course):

@@ -1,7 +1,8 @@
 """Measured numbers and rendered pictures, put into the text of lessons and labs where it asks for them.
 
-No number of a measurement is written by hand: `{{cost}}` and `{{effects}}` stand for what `bench/cost.py` and
-`medcourse effects` left in `bench/results`, and `attachment:NAME.png` for what `bench/pictures.py` rendered.
+No number of a measurement is written by hand: `{{cost}}`, `{{effects}}` and `{{speed}}` stand for what `bench/cost.py`,
+`medcourse effects` and `bench/speed.py` left in `bench/results`, and `attachment:NAME.png` for what
+`bench/pictures.py` rendered.
 """
 
 import json
@@ -14,6 +15,7 @@ from medcourse.errors import CourseError
 
 COST = Path("bench", "results", "cost.json")
 EFFECTS = Path("bench", "results", "effects.json")
+SPEED = Path("bench", "results", "speed.json")
 PICTURES = Path("solutions", "pictures")
 
 _ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
@@ -42,6 +44,8 @@ def fill(notebook: Any, path: Path) -> None:
             cell.source = cell.source.replace("{{cost}}", cost_line(root, path))
         if "{{effects}}" in cell.source:
             cell.source = cell.source.replace("{{effects}}", effects_table(root, path.stem))
+        if "{{speed}}" in cell.source:
+            cell.source = cell.source.replace("{{speed}}", speed_table(root))
         for name in _ATTACHMENT.findall(cell.source):
             picture = root / PICTURES / path.stem / name
             if not picture.is_file():
@@ -70,6 +74,28 @@ def effects_table(root: Path, slug: str) -> str:
     for row in rows:
         ours = "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
         lines.append(f"| {row['claim']} | {row['paper_figure']} | {ours} | {verdict[row['holds']]} |")
+    return "\n".join(lines)
+
+
+def speed_table(root: Path) -> str:
+    """Return what a step of training took in 2D, 2.5D and 3D on each device that was measured, as markdown."""
+    rows = _read(root / SPEED, "python bench/speed.py")["rows"]
+    if not rows:
+        raise CourseError(f"expected measurements in {SPEED}, found none: run `python bench/speed.py`")
+    lines = [
+        "| device | input | voxels, samples | parameters | MFLOPs a sample | memory counted, measured | time of a step "
+        "| time, FLOPs over 2D's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    flat = {row["device"]: row for row in rows if row["input"] == "2D"}
+    for row in rows:
+        axes, first = 3 if row["input"] == "3D" else 2, flat[row["device"]]
+        lines.append(
+            f"| {row['device']} | {row['input']} | {' x '.join([str(row['side'])] * axes)}, {row['batch']} "
+            f"| {row['parameters']:,} | {row['mflops']:.2f} | {row['training_mb']:.1f}, {row['measured_mb']:.1f} MB "
+            f"| {row['ms_per_step']:.1f} ms | {row['ms_per_step'] / first['ms_per_step']:.1f}, "
+            f"{row['mflops'] / first['mflops']:.1f} |"
+        )
     return "\n".join(lines)
 
 

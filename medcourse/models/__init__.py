@@ -2,4 +2,8 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["unet"], submod_attrs={"unet": ["UNet"]})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["cost", "plain", "unet"],
+    submod_attrs={"plain": ["AutoEncoder", "PlainCNN"], "unet": ["UNet"]},
+)
