@@ -1,15 +1,17 @@
 """nbgrader's settings for this course: copy or keep this file in the folder where you run `nbgrader`.
 
 An instructor's term: `medcourse build`, then `nbgrader generate_assignment`, `release_assignment`, `collect`,
-`autograde`, `generate_feedback`, `release_feedback`, `export`, each with the name of a lab. A student's: `nbgrader
-fetch_assignment`, `submit`, `fetch_feedback`, or the same in JupyterLab's menu.
+`medcourse grade` (or `nbgrader autograde`, one after another), `nbgrader generate_feedback`, `release_feedback`,
+`export`, each with the name of a lab. A student's: `nbgrader fetch_assignment`, `submit`, `fetch_feedback`, or the same
+in JupyterLab's menu.
 
 What differs between installations is read from the environment:
 
 MEDCOURSE_EXCHANGE      folder that instructor and students share (default: nbgrader's own)
 MEDCOURSE_GRADEBOOK     SQLAlchemy address of the gradebook (default: gradebook.db in this folder)
 MEDCOURSE_CELL_SECONDS  how long one cell of a submission may take (default: 60)
-MEDCOURSE_SECRET_SEED   the class's seed for the inputs of hidden tests, read by `medcourse.testing` (default: 0)
+MEDCOURSE_TIER          the weakest sandbox that will do: namespaces, landlock or plain (default: landlock)
+MEDCOURSE_SECRET_SEED   the class's seed for the inputs of hidden tests (default: drawn once, in grading/secret_seed)
 """
 
 import os
@@ -37,7 +39,7 @@ c.Autograde.sanitize_preprocessors = [
     "nbgrader.preprocessors.OverwriteCells",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# As nbgrader has it, but points are for tests that ran to their end, and warnings cost nothing.
+# As nbgrader has it, but for Execute: Judge runs submissions in a sandbox, or takes what `medcourse grade` found there.
 c.Autograde.autograde_preprocessors = [
     "medcourse.grading.preprocessors.Judge",
     "nbgrader.preprocessors.LimitOutput",
@@ -45,9 +47,9 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# Judge leaves experiments and pictures out by their tags, which come from the release: nobody can have a test skipped.
-c.Execute.skip_cells_with_tag = ""
-c.Execute.timeout = int(os.environ.get("MEDCOURSE_CELL_SECONDS", "60"))
+c.Judge.cell_seconds = float(os.environ.get("MEDCOURSE_CELL_SECONDS", "60"))
+# Below this sandbox nothing is graded: `medcourse doctor` says which one a machine has.
+c.Judge.minimum_tier = os.environ.get("MEDCOURSE_TIER", "landlock")
 
 # A page that shows what was earned and why, without what is hidden; it runs nothing and loads nothing.
 c.GenerateFeedback.preprocessors = [

@@ -68,7 +68,7 @@ def test_version(capsys):
     ("arguments", "line"),
     [
         ([], "the following arguments are required: COMMAND (see `medcourse --help`)"),
-        (["grade"], "invalid choice: 'grade'"),
+        (["publish"], "invalid choice: 'publish'"),
         (["lab", "--port", "http"], "argument --port: invalid int value: 'http' (see `medcourse lab --help`)"),
         (["data"], "required: list|get (see `medcourse data --help`)"),
         (["data", "get", "nothing"], "no data set is called 'nothing'"),

@@ -26,6 +26,12 @@ def engine(request):
         yield engine
 
 
+@pytest.fixture(scope="module")
+def best_engine():
+    with Engine(preload=PRELOAD) as engine:
+        yield engine
+
+
 def passes(engine, answer, test="assert ok", limits=LIMITS):
     """Run an answer, and a test of it; return the run when nothing failed."""
     run = engine.run(lab(f"# answer x\n{answer}\n# test x_works\n{test}\n"), limits=limits, seed=1)
@@ -98,6 +104,25 @@ from torch.utils.data import DataLoader, TensorDataset
 data = TensorDataset(torch.arange(10.0))
 loader = DataLoader(data, batch_size=4, num_workers=2, persistent_workers=True, prefetch_factor=2)
 ok = [len(batch) for (batch,) in loader] == [4, 4, 2] and sum(float(b.sum()) for (b,) in loader) == 45
+loader = DataLoader(data, 5, False, None, None, 2, timeout=30, multiprocessing_context="fork")
+ok = ok and len(list(loader)) == 2
+""",
+    "runs an event loop": """
+import asyncio
+async def later(x):
+    await asyncio.sleep(0.01)
+    return x
+async def both():
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(later(i)) for i in range(2)]
+    return [task.result() for task in tasks]
+loop = asyncio.new_event_loop()
+ok = loop.run_until_complete(both()) == [0, 1]; loop.close()
+""",
+    "asks what it prints to": """
+import sys
+ok = sys.stdout.encoding.lower() == "utf-8" and not sys.stdout.isatty() and sys.stdout.writable()
+sys.stdout.write("x"); sys.stdout.flush(); print(np.arange(3), "β", sep=" | ", file=sys.stderr)
 """,
     "loads from a data set of its own with workers": """
 import torch.utils.data
@@ -373,22 +398,30 @@ def test_honest_code_loses_nothing(engine, name):
     passes(engine, HONEST[name] + TEST_OF.get(name, ""))
 
 
-@pytest.mark.parametrize("name", HONEST)
-def test_nor_in_a_function_that_a_test_calls(engine, name):
-    body = HONEST[name]
-    if engine.tier != max(TIERS, key=lambda tier: not reasons()[tier]):
-        pytest.skip("what answers a test is the same in each tier")
-    if any(word in body for word in ("%", "await", "__main__", "getsource", "pickle")) or name in TEST_OF:
-        pytest.skip("is no body of a function")
-    inner = "\n".join(f"    {line}" for line in body.splitlines())
-    passes(engine, f"def x():\n{inner}\n    return bool(ok)", "assert x() is True")
+NO_BODY_OF_A_FUNCTION = ("%", "await", "__main__", "getsource", "pickle")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, code in HONEST.items()
+        if name not in TEST_OF and not any(w in code for w in NO_BODY_OF_A_FUNCTION)
+    ],
+)
+def test_nor_in_a_function_that_a_test_calls(best_engine, name):
+    inner = "\n".join(f"    {line}" for line in HONEST[name].splitlines())
+    passes(best_engine, f"def x():\n{inner}\n    return bool(ok)", "assert x() is True")
 
 
 @pytest.mark.parametrize("name", WITH_PROCESSES)
-def test_processes_where_a_submission_may_have_them(engine, name):
-    if engine.tier != "namespaces":
-        pytest.skip("one process a submission")
-    passes(engine, WITH_PROCESSES[name])
+def test_processes_where_a_submission_may_have_them_and_a_plain_refusal_elsewhere(engine, name):
+    if engine.tier == "namespaces":
+        passes(engine, WITH_PROCESSES[name])
+        return
+    run = engine.run(lab(f"# answer x\n{WITH_PROCESSES[name]}\n# test x_x\nassert ok\n"), limits=LIMITS, seed=1)
+    assert run.score == 0
+    assert "PermissionError" in run.failed["x"]
 
 
 def test_figures_are_shown(engine):

@@ -1,5 +1,6 @@
 """Every lab has the parts that DESIGN promises; its tests tell right from wrong; its solution runs."""
 
+import functools
 import io
 import json
 import re
@@ -12,7 +13,8 @@ from skimage import io as image_io
 from skimage.transform import resize
 
 from medcourse.execute import execute
-from medcourse.grading import cells, proofs, release
+from medcourse.grading import cells, proofs
+from medcourse.grading.audit import MUTANTS_KILLED, audit
 from medcourse.grading.notebooks import lab_notebook
 from tests import anatomy
 
@@ -73,50 +75,46 @@ def test_it_is_made_of_short_pieces(path):
     assert anatomy.images_without_alt(notebook) == []
 
 
+@functools.cache
+def audited(path):
+    """The audit of a lab, which the tests below share; it takes half a minute."""
+    found = audit(ROOT, path.stem)
+    print(f"{path.stem}: graded path {found.solution.seconds:.2f} s, {found.solution.peak_mib} MiB\n{found}")
+    return found
+
+
 @each_lab
-def test_the_solution_earns_every_point(path, record_property):
-    run = proofs.run_solution(path)
-    record_property("seconds", run.seconds)
-    print(f"{path.stem}: graded path {run.seconds:.1f} s")
+def test_the_solution_earns_every_point(path):
+    run = audited(path).solution
     assert [exercise for exercise in run.exercises if exercise.score != exercise.points] == []
     assert run.peak_mib is None or run.peak_mib <= 2048
 
 
 @each_lab
 def test_the_stub_earns_nothing_and_raises_nothing_but_not_implemented(path):
-    run = proofs.run_stub(path, release.release_path(ROOT, path.stem))
-    assert {exercise.score for exercise in run.exercises} == {0}
-    assert {exercise.error for exercise in run.exercises} == {"NotImplementedError"}
+    assert audited(path).stub.score == 0
+    assert audited(path).only_not_implemented
 
 
 @each_lab
 def test_every_answer_has_three_mistakes_that_cost_points(path):
     proof, answers = proof_of(path), proofs.reference_answers(path)
-    assert {
-        answer: len(proof.mistakes.get(answer, {})) for answer in answers if len(proof.mistakes.get(answer, {})) < 3
-    } == {}
-    variants = proofs.variants_of(path, proof.mistakes)
-    runs = proofs.run_variants(path, variants)
-    accepted = [
-        f"{variant.answer}: {variant.name}"
-        for variant, run in zip(variants, runs, strict=True)
-        if all(exercise.score == exercise.points for exercise in run.exercises)
-    ]
-    assert accepted == []
+    assert {a: len(proof.mistakes.get(a, {})) for a in answers if len(proof.mistakes.get(a, {})) < 3} == {}
+    assert [f"{v.answer}: {v.name}" for v, rejected in audited(path).mistakes if not rejected] == []
 
 
 @each_lab
 def test_every_answer_has_two_others_that_cost_none(path):
     proof, answers = proof_of(path), proofs.reference_answers(path)
     assert [answer for answer in answers if len(proof.alternatives.get(answer, {})) < 2] == []
-    variants = proofs.variants_of(path, proof.alternatives)
-    rejected = [
-        f"{variant.answer}: {variant.name}: {exercise.message}"
-        for variant, run in zip(variants, proofs.run_variants(path, variants), strict=True)
-        for exercise in run.exercises
-        if exercise.score != exercise.points
-    ]
-    assert rejected == []
+    assert [f"{v.answer}: {v.name}" for v, accepted in audited(path).alternatives if not accepted] == []
+
+
+@each_lab
+def test_mutants_of_the_solution_lose_points(path):
+    found = audited(path)
+    assert found.n_mutants >= 10 * len(proofs.reference_answers(path))
+    assert found.n_killed >= MUTANTS_KILLED * (found.n_mutants - len(found.equivalent)), str(found)
 
 
 @each_lab

@@ -104,10 +104,10 @@ def test_the_stub_gets_nothing(course):
     assert {output_of(notebook, name).evalue for name in TESTS} == {"not answered yet"}
 
 
-def test_a_kernel_that_dies_costs_what_had_not_run(course):
+def test_an_answer_that_ends_its_process_costs_its_own_points(course):
     notebook, found = graded(course, "dying", {"window": "def window(*_):\n    import os\n    os._exit(0)"})
-    assert found == {"dice_overlap": 2.0, "dice_empty": 1.0, "window_range": 0.0, "steps_count": 0.0, "why": 0.0}
-    assert output_of(notebook, "steps_count").evalue == "this test did not run to its end"
+    assert found == {"dice_overlap": 2.0, "dice_empty": 1.0, "window_range": 0.0, "steps_count": 1.0, "why": 0.0}
+    assert output_of(notebook, "window_range").evalue == "your code ended Python (exit code 0)"
 
 
 def test_a_cell_that_hangs_costs_its_own_points(course, monkeypatch):
@@ -138,7 +138,8 @@ def test_settings_come_from_the_environment(monkeypatch):
     load = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config
     plain = load()
     assert plain.CourseDirectory.root == str(ROOT)
-    assert plain.Execute.timeout == 60
+    assert plain.Judge.cell_seconds == 60
+    assert plain.Judge.minimum_tier == "landlock"
     assert "Exchange" not in plain
     monkeypatch.setenv("MEDCOURSE_EXCHANGE", "/srv/exchange")
     monkeypatch.setenv("MEDCOURSE_GRADEBOOK", "postgresql+psycopg://host/grades")
@@ -146,4 +147,4 @@ def test_settings_come_from_the_environment(monkeypatch):
     changed = load()
     assert changed.Exchange.root == "/srv/exchange"
     assert changed.CourseDirectory.db_url == "postgresql+psycopg://host/grades"
-    assert changed.Execute.timeout == 5
+    assert changed.Judge.cell_seconds == 5

@@ -163,6 +163,7 @@ def test_tensors_come_out_detached_resolved_and_writable():
     numbers = torch.tensor([1 + 2j, 3 - 4j])
     assert torch.equal(through(numbers.conj()), torch.tensor([1 - 2j, 3 + 4j]))
     assert torch.equal(through(numbers.conj().imag), torch.tensor([-2.0, 4.0]))
+    assert torch.equal(through(torch.arange(8.0).reshape(1, 8)[:, 3]), torch.tensor([3.0]))  # one item, stride of 8
     assert torch.equal(through((weights * 2)[:1]), torch.tensor([2.0]))
     assert torch.equal(through(torch.ones(1, 3).expand(2, 3)), torch.ones(2, 3))
 

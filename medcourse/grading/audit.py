@@ -136,7 +136,7 @@ class Audit:
             ),
             f"  mistakes      {sum(ok for _, ok in self.mistakes)} of {len(self.mistakes)} rejected",
             f"  alternatives  {sum(ok for _, ok in self.alternatives)} of {len(self.alternatives)} accepted",
-            f"  mutants       {self.n_killed} of {self.n_mutants} killed, {len(self.equivalent)} argued to be equivalent",
+            f"  mutants       {self.n_killed} of {self.n_mutants} killed, {len(self.equivalent)} argued equivalent",
         ]
         lines += [f"  accepted, but wrong: {v.answer}: {v.name}" for v, rejected in self.mistakes if not rejected]
         lines += [f"  rejected, but right: {v.answer}: {v.name}" for v, accepted in self.alternatives if not accepted]

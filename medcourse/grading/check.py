@@ -7,10 +7,11 @@ from typing import Any
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells
+from medcourse.grading.engines import engine_of_this_process
 from medcourse.grading.notebooks import lab_notebook, read_notebook
 from medcourse.grading.plan import Exercise, Limits, graded_cells
 from medcourse.grading.release import check_slug, lab_path, release_path
-from medcourse.grading.sandbox.engine import Engine, imports_of
+from medcourse.grading.sandbox.engine import imports_of
 from medcourse.grading.sandbox.walls import PLAIN
 from medcourse.grading.splice import splice
 
@@ -80,8 +81,8 @@ def check(lab: str, notebook: Path, *, root: Path, limits: Limits | None = None)
     if hidden:
         put_in_hidden_tests(clean, lab_notebook(lab_path(root, lab)))
     todo = graded_cells(clean)
-    with Engine(minimum_tier=PLAIN, preload=imports_of(todo)) as engine:
-        run = engine.run(todo, limits=limits or Limits(), seed=own_seed())
+    engine = engine_of_this_process(PLAIN, imports_of(todo))
+    run = engine.run(todo, limits=limits or Limits(), seed=own_seed())
     answers = {cells.grade_id(cell) for cell in clean.cells if cells.is_answer(cell)}
     notes += [
         f"The cell `{name}` failed: {message}."

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from medcourse.errors import CourseError
+from medcourse.grading.grades import ClassGrades, StudentGrade
 from medcourse.grading.journal import FOLDER, Journal
 from medcourse.grading.release import check_slug
 
@@ -34,84 +35,6 @@ LARGE_MB = 1
 
 LOST_SECONDS = 30
 """How long a cluster may be without workers."""
-
-
-@dataclass
-class StudentGrade:
-    """What a run says of one student.
-
-    Attributes
-    ----------
-    student
-        Their name in `submitted/`.
-    score, max
-        Points of the tests, None where there are none; written questions are graded by people.
-    tier
-        The sandbox that the submission ran in.
-    problem
-        Why there is no grade, or why it is not in the gradebook.
-    findings
-        What had to be mended.
-    recorded
-        Whether the gradebook has it.
-    """
-
-    student: str
-    score: float | None = None
-    max: float | None = None
-    tier: str | None = None
-    problem: str = ""
-    findings: list[str] = field(default_factory=list)
-    recorded: bool = False
-
-    def lines(self) -> list[str]:
-        """Return it as a person reads it."""
-        points = "no grade" if self.score is None else f"{self.score:g}/{self.max:g}"
-        said = [f"{points}  {self.student}  {self.problem}".rstrip(), *(f"    {each}" for each in self.findings)]
-        return [printable(line) for line in said]
-
-
-@dataclass
-class ClassGrades:
-    """What a run says of a class.
-
-    Attributes
-    ----------
-    lab
-        Its slug.
-    students
-        By name.
-    trouble
-        Why grades are not in the gradebook, in one line; empty where they are.
-    graded_now
-        How many submissions were run; the others were known.
-    seconds, first_grade_seconds
-        From the start to the end, and to the first grade of this run; None where it graded nothing.
-    """
-
-    lab: str
-    students: list[StudentGrade]
-    trouble: str = ""
-    graded_now: int = 0
-    seconds: float = 0.0
-    first_grade_seconds: float | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everybody has a grade and the gradebook has them all."""
-        return not self.trouble and all(each.recorded for each in self.students)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what `medcourse grade --json` prints."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """Return a line for each student and one for the class."""
-        lines = [line for each in self.students for line in each.lines()]
-        recorded = sum(each.recorded for each in self.students)
-        ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
-        end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"
-        return "\n".join([*lines, end])
 
 
 def grade_class(
@@ -233,8 +156,10 @@ class _ClassRun:
             if again or not self.journal.has_result(student, name):
                 todo.append(student)
             else:
-                self._know(student, self.journal.result(student, name))
-                self.unrecorded[student] = name
+                graded = self.journal.result(student, name)
+                self._know(student, graded)
+                if graded.run is not None:
+                    self.unrecorded[student] = name
         self._compare()
         self._record_rest()
         return todo
@@ -260,14 +185,18 @@ class _ClassRun:
 
     def _compare(self) -> None:
         """Take what the gradebook has from what it has yet to get, whatever the journal says of it."""
+        from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
+
         if self.recorder is None or not self.unrecorded:
             return
-        scores = self.recorder.scores()
+        try:
+            scores = self.recorder.scores()
+        except UnavailableError as error:
+            self.trouble = str(error)
+            return
         for student, key in list(self.unrecorded.items()):
             run = self.journal.result(student, key).run
-            if run is None:
-                del self.unrecorded[student]
-            elif _agree(run, scores.get(student)) and self.recorder.placed_key(student) == key:
+            if run and _agree(run, scores.get(student)) and self.recorder.placed_key(student) == key:
                 if not self.journal.is_recorded(student, key):
                     self.journal.add_recorded(student, key)
                 self.grades[student].recorded = True
@@ -275,10 +204,14 @@ class _ClassRun:
 
     def _record_rest(self) -> None:
         """Record what is known and not yet in the gradebook."""
-        for student, key in list(self.unrecorded.items()):
+        for job in self._jobs(list(self.unrecorded)):
             if self.trouble:
                 return
-            self._record(_Job(student, key, _read(self.paths[student])))
+            if job.key == self.unrecorded[job.student]:
+                self._record(job)
+            else:
+                self._look(job.student, job.key, "the submission changed while it was graded: run again")
+                del self.unrecorded[job.student]
 
     # While workers work.
 
@@ -387,7 +320,7 @@ class _Crew:
         self._under_way: dict[Any, _Job | None] = {}
 
     def results(self, jobs: Iterator[_Job]) -> Iterator[tuple[_Job | None, Any]]:
-        """Yield (None, run) once the reference solution has earned its points, then each job with its outcome.
+        """Yield (None, None) once the reference solution has earned its points, then each job with its outcome.
 
         An outcome is what was found, or in words why nothing was. Submissions whose workers died are run once more
         with no other beside them, for Dask counts a death against all that a worker had.
@@ -403,12 +336,12 @@ class _Crew:
         while self._under_way:
             job, future = self._next()
             if job is None:
-                yield None, self._calibrated(future)
+                self._hold_to_the_solution(future)
+                yield None, None
                 is_calibrated = True
                 yield from early
                 early.clear()
-                continue
-            if _was_killed(future):
+            elif _was_killed(future):
                 suspects.append(job)
             elif is_calibrated:
                 yield job, _outcome(future)
@@ -453,11 +386,11 @@ class _Crew:
             if future in self._under_way:
                 return self._under_way.pop(future), future
 
-    def _calibrated(self, future: Any) -> "Run":
+    def _hold_to_the_solution(self, future: Any) -> None:
         if _was_killed(future):
             raise CourseError(f"the solution of {self.lab.slug} took its workers down: nobody was graded")
-        run: Run = future.result()
-        return run
+        if wrong := future.result():
+            raise CourseError(wrong)
 
 
 def _was_killed(future: Any) -> bool:
@@ -485,11 +418,6 @@ def _agree(run: "Run", scores: dict[str, float | None] | None) -> bool:
     if scores is None:
         return False
     return all(scores.get(each.id) is not None and scores[each.id] == each.score for each in run.exercises)
-
-
-def printable(text: str) -> str:
-    """Return one line of text without what a terminal would obey; students choose names and messages."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _read(path: Path) -> bytes:

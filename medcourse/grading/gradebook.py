@@ -16,10 +16,12 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fastjsonschema
 import jsonschema  # type: ignore[import-untyped]
 import nbgrader.converters.autograde
 import nbgrader.preprocessors.latesubmissions
@@ -32,12 +34,12 @@ from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import common
 from sqlalchemy import create_engine, event, exc, inspect, make_url
-from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells, preprocessors
-from medcourse.grading.notebooks import parse_notebook
+from medcourse.grading.notebooks import parse_notebook, to_text
 from medcourse.grading.plan import Run
 from medcourse.grading.submission import Lab
 
@@ -164,10 +166,15 @@ class Recorder:
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Return the automatic score of each cell by its name, for each student that the gradebook has a grade of."""
         found: dict[str, dict[str, float | None]] = {}
+        assignment, submission, notebook = api.Assignment, api.SubmittedAssignment, api.SubmittedNotebook
         with _explained(), _quiet():
-            for submission in self._book.find_assignment(self.lab.slug).submissions:
-                grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-                found[submission.student_id] = {grade.cell.name: grade.auto_score for grade in grades}
+            query = self._book.db.query(submission.student_id, api.BaseCell.name, api.Grade.auto_score)
+            query = query.join(assignment, assignment.id == submission.assignment_id)
+            query = query.join(notebook, notebook.assignment_id == submission.id)
+            query = query.join(api.Grade, api.Grade.notebook_id == notebook.id)
+            query = query.join(api.BaseCell, api.BaseCell.id == api.Grade.cell_id)
+            for student, cell, score in query.filter(assignment.name == self.lab.slug):
+                found.setdefault(student, {})[cell] = score
             self._book.roll_back()
         return found
 
@@ -199,8 +206,7 @@ class _Session(Session):
     """A session whose commits are nbgrader's steps on the way to one transaction."""
 
     def commit(self) -> None:
-        self.flush()
-        self.expire_all()  # as a commit does: sums are computed by the database and read anew
+        pass
 
     def really_commit(self) -> None:
         super().commit()
@@ -218,6 +224,7 @@ class _Gradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no types
         self.engine.dispose()
         self.db = scoped_session(sessionmaker(class_=_Session, autoflush=True, bind=self.engine))
         self._sources: dict[tuple[str, ...], Any] = {}
+        self._of_student: dict[tuple[str, ...], dict[str, Any]] = {}  # until the next close
         if self.engine.dialect.name == "sqlite":
             # Python's driver begins a transaction late; ours asks for the lock before nbgrader does anything.
             event.listen(self.engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
@@ -227,6 +234,7 @@ class _Gradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no types
         """Forget what was loaded, so that whoever opens it next sees what was written; and stay open."""
         self.db.flush()
         self.db.expunge_all()
+        self._of_student.clear()
 
     def begin(self) -> None:
         self.begin_statement = "BEGIN IMMEDIATE"
@@ -254,6 +262,24 @@ class _Gradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no types
         """Return what a graded cell is worth."""
         return self._once("graded", super().find_graded_cell, name, ("name", "cell_type", "max_score"))
 
+    def find_grade(self, cell: str, *name: str) -> Any:
+        """Return one grade; all of the student's notebook are loaded at once."""
+        found = self._loaded(api.Grade, name).get(cell)
+        return found if found is not None else super().find_grade(cell, *name)
+
+    def find_comment(self, cell: str, *name: str) -> Any:
+        """Return one comment; all of the student's notebook are loaded at once."""
+        found = self._loaded(api.Comment, name).get(cell)
+        return found if found is not None else super().find_comment(cell, *name)
+
+    def _loaded(self, kind: Any, name: tuple[str, ...]) -> dict[str, Any]:
+        if (kind.__name__, *name) not in self._of_student:
+            notebook = self.find_submission_notebook(*name)
+            query = self.db.query(kind).filter(kind.notebook_id == notebook.id)
+            rows = query.options(joinedload(kind.cell)).all()
+            self._of_student[kind.__name__, *name] = {row.cell.name: row for row in rows}
+        return self._of_student[kind.__name__, *name]
+
     def _once(self, kind: str, find: Callable[..., Any], name: tuple[str, ...], fields: tuple[str, ...]) -> Any:
         if (kind, *name) not in self._sources:
             found = find(*name)
@@ -277,10 +303,9 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
         self.course = course
         self.writer = FilesWriter(parent=self, config=self.config)  # type: ignore[no-untyped-call]
         exporter: Any = NotebookExporter
-        self.exporter = exporter(parent=self, config=self.config, optimistic_validation=True)
-        with _kept_ready(book):
-            for each in [*self.sanitize_preprocessors, *self.autograde_preprocessors]:
-                self.exporter.register_preprocessor(each)
+        self.exporter = exporter(parent=self, config=self.config)
+        for each in [*self.sanitize_preprocessors, *self.autograde_preprocessors]:
+            self.exporter.register_preprocessor(each)
 
     @property
     def _output_directory(self) -> str:
@@ -300,10 +325,12 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
         self.notebooks = [str(Path(self._format_source(slug, student), f"{slug}.ipynb"))]
         self.init_assignment(slug, student)
         about = {"student": student, "assignment": slug, "notebook": slug, "db_url": self.coursedir.db_url}
-        resources = {"unique_key": slug, "output_files_dir": f"{slug}_files", "nbgrader": about}
+        resources: Any = {"unique_key": slug, "output_files_dir": f"{slug}_files", "nbgrader": about}
+        resources = self.exporter._init_resources(resources)
         notebook = parse_notebook(submission, outputs=False)
-        text, resources = self.exporter.from_notebook_node(notebook, resources=resources)
-        self.write_single_notebook(text, resources)
+        for each in self.exporter._preprocessors:  # as the exporter does, but for its copies of the whole notebook
+            notebook, resources = each(notebook, resources)
+        self.write_single_notebook(to_text(notebook), resources)
         self.set_permissions(slug, student)
         _to_disk(Path(self._format_dest(slug, student), f"{slug}.ipynb"))
 
@@ -352,7 +379,13 @@ def _kept_ready(book: _Gradebook) -> Iterator[None]:
 
 
 def _validate(instance: Any, schema: Any) -> None:
-    jsonschema.validators.validator_for(schema)(schema).validate(instance)
+    _compiled(json.dumps(schema))(instance)
+
+
+@cache
+def _compiled(schema: str) -> Callable[[Any], Any]:
+    check: Callable[[Any], Any] = fastjsonschema.compile(json.loads(schema))
+    return check
 
 
 @contextlib.contextmanager
@@ -389,10 +422,10 @@ def _explained(place: Path | None = None, student: str = "") -> Iterator[None]:
 def _unavailable(error: BaseException | None, place: Path | None) -> str:
     """Return what is wrong with the database or the disk, empty where the trouble is of one submission."""
     while error is not None:
-        if isinstance(error, exc.OperationalError | exc.InterfaceError):
+        if isinstance(error, exc.OperationalError | exc.InterfaceError) or type(error) is exc.DatabaseError:
             return _line(error.orig or error)
         if isinstance(error, OSError):
-            everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+            everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
             ours = place is not None and str(error.filename or "").startswith(str(place.parents[1]))
             if everywhere or ours:
                 return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)

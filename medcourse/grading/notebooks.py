@@ -3,15 +3,25 @@
 import hashlib
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.records import fill
+
+# nbformat checks notebooks by jsonschema, which loads a grammar of international web addresses where one is installed.
+# That takes longer than all the rest, and no notebook is checked for any.
+_GRAMMAR = "rfc3987_syntax"
+if _GRAMMAR in sys.modules or "jsonschema" in sys.modules:
+    import nbformat
+else:
+    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]
+    import nbformat
+
+    del sys.modules[_GRAMMAR]
 
 _KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -130,7 +140,8 @@ def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
             found["metadata"] = {}  # nothing in it counts
         if not outputs:
             _drop_outputs(found)
-        notebook = nbformat.convert(nbformat.reader.reads(json.dumps(found)), 4)  # type: ignore[no-untyped-call]
+        version, minor = nbformat.reader.get_version(found)  # type: ignore[no-untyped-call]
+        notebook = nbformat.convert(nbformat.versions[version].to_notebook_json(found, minor=minor), 4)  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever its many readers meet
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CourseError(f"expected a notebook, got one that cannot be read: {reason}") from None

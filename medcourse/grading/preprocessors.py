@@ -5,13 +5,15 @@ stay as they are.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets import Unicode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Float, Unicode
 
+from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.engines import engine_of_this_process
 from medcourse.grading.journal import secret_seed
@@ -35,7 +37,8 @@ class Splice(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader has no typ
         about = resources["nbgrader"]
         course = self.parent.parent.coursedir  # a preprocessor belongs to an exporter, and that to a converter
         folder = Path(course.format_path(course.release_directory, ".", about["assignment"]))
-        clean, findings = splice(read_notebook(folder / f"{about['notebook']}.ipynb"), nb)
+        released = folder / f"{about['notebook']}.ipynb"
+        clean, findings = splice(_read(released, released.stat().st_mtime_ns if released.exists() else 0), nb)
         if findings:
             text = "**This submission had to be mended before it was graded:**\n\n" + "\n".join(
                 f"- {f}" for f in findings
@@ -61,6 +64,7 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
     """
 
     minimum_tier = Unicode("landlock", help="The weakest sandbox that will do, see `medcourse doctor`").tag(config=True)
+    cell_seconds = Float(60.0, help="How long one cell of a submission may take").tag(config=True)
 
     def preprocess(self, nb: Any, resources: dict[str, Any]) -> Converted:
         """Put verdicts under the tests and the student's own output under the student's cells."""
@@ -94,30 +98,41 @@ def _with_mark_scheme(answer: str, entry: str) -> str:
     return entry if answer.strip() == question.strip() else f"{answer.rstrip()}\n\n{scheme}"
 
 
+@lru_cache(maxsize=4)
+def _read(path: Path, _: int) -> Any:
+    """Read the release of a lab once for a class, and again when it changes."""
+    return read_notebook(path)
+
+
 def settings_of(config: Any, root: Path, *, tier: str | None = None) -> Settings:
     """Return how to grade, as nbgrader's configuration says it.
 
     Parameters
     ----------
     config
-        Of traitlets: `Execute.timeout` is how long a cell may take, `Judge.minimum_tier` the weakest sandbox.
+        Of traitlets: `Judge.cell_seconds` is how long a cell may take, `Judge.minimum_tier` the weakest sandbox.
     root
         The course's folder, which keeps the class's seed.
     tier
         Another sandbox than the configured one.
     """
     judge = Judge(config=config)
-    seconds = Execute(config=config).timeout
-    limits = Limits() if not seconds or seconds < 0 else Limits(cell_seconds=float(seconds))
+    if judge.cell_seconds <= 0:
+        raise CourseError(f"expected c.Judge.cell_seconds above 0, got {judge.cell_seconds:g}")
+    limits = Limits(cell_seconds=judge.cell_seconds)
     return Settings(limits, secret_seed(root), tier or judge.minimum_tier)
 
 
 def outputs_of(run: Run, name: str) -> list[Any]:
-    """Return what a cell of the student's put out, less what is not text or a picture.
+    """Return what a cell of the student's put out, less what is not text or a picture, and how it failed.
 
     Student code chose these bytes, and a page of the instructor's will show them: no HTML, no SVG, no script.
     """
-    return [shown for output in run.outputs.get(name, []) if (shown := _harmless(output)) is not None]
+    shown = [node for output in run.outputs.get(name, []) if (node := _harmless(output)) is not None]
+    if name in run.failed and all(output.output_type != "error" for output in shown):
+        message = _text(run.failed[name])
+        shown.append(_error(message.split(":")[0] if ":" in message else "Error", message))
+    return shown
 
 
 def _harmless(output: dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading.classroom import printable
+from medcourse.grading.grades import printable
 from medcourse.grading.journal import Journal
 from medcourse.grading.plan import Run
 from medcourse.grading.release import check_slug
@@ -16,6 +16,9 @@ from medcourse.grading.submission import Graded
 
 WEAK_TIER = "plain"
 """The tier that keeps nothing from the rest of the machine."""
+
+CUT_OFF = {"ChannelError", "DidNotRun"}
+"""Errors of a submission that died, was ended, or said what is no answer: a slip, or an attempt at more than that."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,7 @@ def _reasons(graded: Graded) -> list[str]:
     reasons = [graded.problem] if graded.problem else []
     reasons += graded.findings
     if run is not None:
-        if cut := [each.id for each in run.exercises if each.error == "DidNotRun"]:
-            reasons.append(f"its process was ended at {', '.join(cut)}")
+        reasons += [f"`{each.id}`: {each.message}" for each in run.exercises if each.error in CUT_OFF]
         if run.tier == WEAK_TIER:
             reasons.append(f"ran in the tier {run.tier}, which keeps nothing from the rest of the machine")
     return reasons

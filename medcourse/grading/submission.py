@@ -27,6 +27,10 @@ MAX_MB = 20
 """How large a submission may be, outputs not counted."""
 
 
+class LabError(CourseError):
+    """The lab's own tests fail on its own solution."""
+
+
 class Runs(Protocol):
     """What runs cells: `sandbox.engine.Engine`, or one that `engines.engine_of_this_process` keeps."""
 
@@ -151,8 +155,10 @@ def calibrate(lab: Lab, settings: Settings, engine: Runs | None = None) -> Run:
 
     Raises
     ------
-    CourseError
+    LabError
         It does not earn all points; names the tests and what they say.
+    CourseError
+        This machine cannot run it.
     """
     run = (engine or _own_engine(lab, settings)).run(
         graded_cells(parse_notebook(lab.tests)), limits=settings.limits, seed=settings.seed
@@ -160,7 +166,7 @@ def calibrate(lab: Lab, settings: Settings, engine: Runs | None = None) -> Run:
     failed = [each for each in run.exercises if each.score < each.points]
     if failed:
         said = "; ".join(f"`{each.id}`: {_said(each)}" for each in failed)
-        raise CourseError(f"the tests of {lab.slug} fail on its own solution, so nobody was graded: {said}")
+        raise LabError(f"the tests of {lab.slug} fail on its own solution, so nobody was graded: {said}")
     return run
 
 

@@ -7,22 +7,23 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future as Promise
-from typing import Any
 
 import dask
 import distributed.utils
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin
+from distributed.comm.registry import backends
 
 from medcourse.errors import CourseError
 from medcourse.grading.engines import close_engine, engine_of_this_process
-from medcourse.grading.plan import Run
 from medcourse.grading.submission import (
     Graded,
     Lab,
+    LabError,
     Settings,
     calibrate,
     grade_submission,
@@ -34,6 +35,8 @@ IN_FLIGHT = 4
 """Submissions that a worker has at a time, the one that runs included; so the memory of a class is that of these."""
 
 CONNECT_SECONDS = 10
+
+_LOGGERS = {"distributed", "tornado", "asyncio"}
 
 _CONFIGURATION = {
     "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
@@ -107,23 +110,23 @@ class Workforce:
         ClusterError
             A worker cannot grade, or runs another version of the course.
         """
+        client = self.client
         if self.address:
             try:
-                self.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-                versions = set(self.client.run(grader_version).values())
+                client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+                versions = set(client.run(grader_version).values())
             except Exception as error:
                 raise ClusterError(f"the workers at {self.address} cannot grade: {_line(error)}") from None
             if versions != {grader_version()}:
                 raise ClusterError(f"the workers at {self.address} run another version of medcourse: install this one")
-            self.size = len(self.client.scheduler_info(n_workers=-1)["workers"])
-        plugin = WarmEngine(settings, preload(lab))
-        self.client.register_plugin(plugin)
+            self.size = len(client.scheduler_info(n_workers=-1)["workers"])
+        client.register_plugin(WarmEngine(settings, preload(lab)))
         if self.address:
             self._stack.callback(self._unregister)
 
-    def calibrate(self, lab: Lab, settings: Settings) -> "Future[Run]":
-        """Let a worker grade the reference solution."""
-        return self.client.submit(calibrate, lab, settings, pure=False, priority=10)
+    def calibrate(self, lab: Lab, settings: Settings) -> "Future[str]":
+        """Let a worker grade the reference solution and say in one line what is wrong with it, if anything is."""
+        return self.client.submit(_calibrate_here, lab, settings, pure=False, priority=10, retries=3)
 
     def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
         """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
@@ -139,20 +142,23 @@ class Workforce:
         """End what was started."""
         with contextlib.suppress(Exception):  # a cluster that is gone cannot be closed
             self.client  # noqa: B018  (what still starts is waited for)
-        with _silence(), contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):
             self._stack.close()
 
     def _start(self) -> None:
         try:
+            self._stack.enter_context(_silence())
             self._stack.enter_context(dask.config.set(_CONFIGURATION))
             self._client.set_result(self._connect() if self.address else self._employ())
         except BaseException as error:  # whoever asks for the client gets it
             self._client.set_exception(error)
 
     def _connect(self) -> Client:
+        address = re.fullmatch(r"(?:(\w+)://)?[^/\s]+:\d+", self.address or "")
+        if not address or address[1] not in {None, *backends}:
+            raise ClusterError(f"expected the address of a Dask scheduler as in tcp://host:8786, got {self.address!r}")
         try:
-            with _silence():
-                client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+            client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
         except Exception as error:  # sockets, addresses, versions: Dask has a kind for each
             raise ClusterError(
                 f"expected a Dask scheduler at {self.address}, reached none in {CONNECT_SECONDS} s: {_line(error)}"
@@ -161,32 +167,42 @@ class Workforce:
         return client
 
     def _employ(self) -> Client:
-        try:
-            folder = self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True)
-            )
-            _import_once()
-            cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=self.size,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # Dask serves a page in any case; on this machine and any port
-                scheduler_kwargs={"dashboard": False},
-                memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
-                silence_logs=logging.CRITICAL,
-                local_directory=folder,
-            )
-            self._stack.callback(cluster.close, timeout=10)
-            client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            raise ClusterError(f"cannot start {self.size} workers on this machine: {_line(error)}") from None
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="medcourse-", ignore_cleanup_errors=True))
+        _import_once()
+        for tries_left in (2, 1, 0):  # one of its processes may die before the cluster stands
+            try:
+                cluster = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self.size,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",  # Dask serves a page in any case; on this machine and any port
+                    scheduler_kwargs={"dashboard": False},
+                    memory_limit=0,  # the sandbox has its own limit, and Dask would stop a worker for what others hold
+                    silence_logs=logging.CRITICAL,
+                    local_directory=folder,
+                )
+                break
+            except Exception as error:
+                if not tries_left:
+                    raise ClusterError(f"cannot start {self.size} workers on this machine: {_line(error)}") from None
+        self._stack.callback(cluster.close, timeout=10)
+        client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
         self._stack.callback(client.close, timeout=5)
         return client
 
     def _unregister(self) -> None:
         with contextlib.suppress(Exception):
             self.client.unregister_worker_plugin(WarmEngine.name)  # type: ignore[no-untyped-call]
+
+
+def _calibrate_here(lab: Lab, settings: Settings) -> str:
+    """Grade the reference solution on a worker; what it says is no error of the worker's, and not tried again."""
+    try:
+        calibrate(lab, settings)
+    except LabError as error:
+        return str(error)
+    return ""
 
 
 def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -> Graded:
@@ -199,13 +215,14 @@ def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -
 def _import_once() -> None:
     """Let the process that workers are forked from import what they need, and not all that Dask can work with."""
     distributed.utils._forkserver_preload_set = True
-    multiprocessing.set_forkserver_preload([__name__])
+    multiprocessing.set_forkserver_preload([f"{__package__}.forked"])
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keep what Dask logs of a lost connection from the terminal: it is said in one line."""
-    loggers: list[Any] = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
@@ -217,4 +234,5 @@ def _silence() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    lines = str(error).strip().splitlines()  # Dask's may hold a whole traceback
+    return lines[-1][:200] if lines else type(error).__name__

@@ -1,7 +1,6 @@
 """Run the cells of one submission after another: the student's in a sandbox, the tests beside it."""
 
 import ast
-import contextlib
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ from medcourse.errors import CourseError
 from medcourse.grading import plain
 from medcourse.grading.plan import Cell, Limits, Run, run_of
 from medcourse.grading.sandbox.channel import Channel, ChannelClosedError
+from medcourse.grading.sandbox.scratch import remove
 from medcourse.grading.sandbox.walls import LANDLOCK, NAMESPACES, PLAIN, TIERS
 
 _FRAME = 1 << 30
@@ -204,15 +204,8 @@ class Engine:
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         self._errors.close()
-        with contextlib.suppress(OSError):
-            _remove(Path(self._folder))
+        remove(self._folder)
         return said[-1] if said else ""
-
-
-def _remove(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    folder.rmdir()
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -21,14 +21,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medcourse.grading import cells as kinds
-from medcourse.grading.names import global_names
+from medcourse.grading.flow import names_from_elsewhere
 from medcourse.grading.plan import Cell, Exercise, Limits, Run
 from medcourse.grading.runner import earned
-from medcourse.grading.sandbox.outputs import safe_outputs
+from medcourse.grading.sandbox.outputs import safe_outputs, size_of
 from medcourse.grading.sandbox.proxies import ChannelError, OpaqueError, Sandbox, StudentError, in_seconds, printable
 from medcourse.grading.shell import CellTimeoutError, time_limit
 
 _MESSAGE = 500  # characters
+_MOST_OUTPUT = 32 << 20  # characters of all outputs of a submission together; what is beyond is left out
+_QUOTE_NO_VALUES = (TypeError, AttributeError, IndexError, ZeroDivisionError)
 _GRACE = 2.0  # seconds: what hangs in a test itself is interrupted after the sandbox's own deadline
 
 
@@ -75,6 +77,7 @@ class Judge:
     failed: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, list[Any]] = field(default_factory=dict)
     seconds: float = 0.0
+    _room: int = _MOST_OUTPUT
     _killers: set[str] = field(default_factory=set)
     _late: set[str] = field(default_factory=set)  # cells that ran after hidden inputs were seen
 
@@ -143,14 +146,19 @@ class Judge:
             self.failed[cell.id] = f"did not run to its end: {end}"
             return
         if tell:
-            self.outputs[cell.id] = safe_outputs(outputs)
+            self._keep(cell, outputs)
         elif outputs or error is not None:
             self._late.add(cell.id)
         if error is not None:
             self.failed[cell.id] = _explain(error, tell=tell).message
 
+    def _keep(self, cell: Cell, claimed: list[Any]) -> None:
+        shown = safe_outputs(claimed, self._room)
+        self._room -= size_of(shown)
+        self.outputs[cell.id] = shown
+
     def _ask_to_run(self, cell: Cell) -> tuple[BaseException | None, list[Any]]:
-        self.sandbox.deadline = self._deadline()
+        self.sandbox.begin(self._deadline())
         return self.sandbox.run(cell.id, cell.source)
 
     def _revive(self, position: int) -> None:
@@ -186,13 +194,14 @@ class Judge:
     def _execute(self, cell: Cell, source: str) -> Any:
         """Run a test's code in names of its own; return the value of its last line."""
         name = f"<test `{cell.id}`>"
-        *body, last = ast.parse(source, name).body or [ast.Pass()]
+        tree = ast.parse(source, name)
+        *body, last = tree.body or [ast.Pass()]
         if not isinstance(last, ast.Expr):
             body, last = [*body, last], ast.Expr(ast.Constant(None))
         names = dict(self.trusted)
-        self.sandbox.deadline = self._deadline()
+        self.sandbox.begin(self._deadline())
         with _quiet(), time_limit(max(self.sandbox.deadline - time.monotonic(), 0.0) + _GRACE):
-            for theirs in global_names(source) - names.keys() - vars(builtins).keys():
+            for theirs in names_from_elsewhere(source, tree) - names.keys() - vars(builtins).keys():
                 names[theirs] = self._get(theirs)
             _seed_randomness(f"{self.seed} {cell.id}")
             exec(compile(ast.fix_missing_locations(ast.Module(body, [])), name, "exec"), names)  # noqa: S102
@@ -230,7 +239,7 @@ class Judge:
             return
         error, outputs = self._ask_to_run(cell)
         if cell.id in self._late:
-            self.outputs[cell.id] = safe_outputs(outputs)
+            self._keep(cell, outputs)
             if error is not None and cell.id in self.failed:
                 self.failed[cell.id] = _explain(error, tell=True).message
 
@@ -271,14 +280,24 @@ def _explain(
     if isinstance(error, StudentError):
         return _explain_theirs(error, tell=tell, in_sight=line is not None and line not in hidden)
     name = type(error).__name__
-    text = printable(str(error))[:_MESSAGE]
+    text = _text_of(error)
     if isinstance(error, CellTimeoutError):
         return Verdict(message="took too long: is there a loop that does not end?", error=name)
     if isinstance(error, ChannelError | OpaqueError):
         return Verdict(message=f"your code {text}" if isinstance(error, ChannelError) else text, error=name)
     if isinstance(error, AssertionError):
         return Verdict(message=text or "a check failed", error=name)
+    if not tell and not isinstance(error, _QUOTE_NO_VALUES):
+        text = ""  # a KeyError says which key, and the student's code chose it
     return Verdict(message=f"{name}: {text}" if text else name, error=name)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:  # of a value that has no text
+        return ""
+    return printable(text[: 4 * _MESSAGE])[:_MESSAGE]
 
 
 def _explain_theirs(error: StudentError, *, tell: bool, in_sight: bool) -> Verdict:
@@ -287,8 +306,10 @@ def _explain_theirs(error: StudentError, *, tell: bool, in_sight: bool) -> Verdi
     place = ""
     if error.line is not None:
         place = f" (line {error.line} of cell `{printable(error.cell or '')[:64]}`)"
-    text = f": {error.text[:_MESSAGE]}" if tell and error.text else ""
-    return Verdict(message=f"{error.kind}{text}{place}", error=error.kind, look_again=not tell and in_sight)
+    text = error.text[:_MESSAGE] if tell else ""
+    # A failed assertion says what it has to say by itself, be it the student's or a helper's of `testing`.
+    said = text if text and error.kind == "AssertionError" else f"{error.kind}: {text}" if text else error.kind
+    return Verdict(message=f"{said}{place}", error=error.kind, look_again=not tell and in_sight)
 
 
 def _hidden_lines(cell: Cell) -> set[int]:

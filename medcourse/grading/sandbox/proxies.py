@@ -6,6 +6,7 @@ gets something else, or no answer, fails, whatever it catches: these errors are 
 
 import builtins
 import pickle
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,18 @@ _ANSWERS = {
 }
 _USUAL = {"value", "raised"}
 _NESTED = 20  # calls from tests to student to tests ...
+_REMEMBERED = 100  # errors of the tests' own functions
+_MOST_TEXT = 2000  # characters of an error
+_MOST_OF_RUN = 16 << 20  # bytes of a cell's outputs
+# A loop takes the first two for its own end; the others cannot be made without what they consist of.
+_STOPS = {"StopIteration", "StopAsyncIteration", "GeneratorExit"}
+_GROUPS = {"ExceptionGroup", "BaseExceptionGroup"}
+# Names of types that a message may show besides those that stand in the student's own cells.
+_KINDS = {
+    *("function", "method", "builtin_function_or_method", "generator", "module", "partial", "NoneType", "_Iterator"),
+    *("Tensor", "Parameter", "Module", "Sequential", "ndarray", "DataFrame", "Series", "Figure", "Axes", "Generator"),
+    *(name for name in vars(builtins) if not name.startswith("_")),
+}
 _LIBRARIES = {"medcourse", "torch", "numpy", "scipy", "pandas", "skimage", "sklearn", "monai", "builtins", "functools"}
 
 
@@ -72,10 +85,11 @@ def student_error(description: Any) -> BaseException:
     if not whole:
         raise wire.WireError("expected the description of an error")
     kind = next((name for name in classes if _is_error(name)), "BaseException")
-    bases = (StudentError, getattr(builtins, kind)) if kind != "BaseException" else (StudentError,)
+    base = "Exception" if kind in _STOPS | _GROUPS else kind
+    bases = (StudentError, getattr(builtins, base)) if base != "BaseException" else (StudentError,)
     made: Any = type(kind, bases, {"__init__": lambda self: None, "__str__": StudentError.__str__})
     error: BaseException = made()
-    vars(error).update(kind=kind, text=printable(text), line=line, cell=cell)
+    vars(error).update(kind=kind, text=printable(text[:_MOST_TEXT]), line=line, cell=cell)
     return error
 
 
@@ -104,9 +118,18 @@ class Sandbox:
         self.channel, self.warden = channel, warden
         self.deadline = 0.0
         self.broken = ""
-        self._functions: list[Callable[..., Any]] = []  # of tests, that the student may call
+        self._functions: dict[int, Callable[..., Any]] = {}  # of this test, that the student may call
         self._raised: list[BaseException] = []  # by them
+        self._handed_over = 0
         self._depth = 0
+        self._lines: dict[str, int] = {}  # of cells that ran
+        self._words: set[str] = set()  # in them
+
+    def begin(self, deadline: float) -> None:
+        """Begin with another cell or test: what earlier tests let the student call is gone."""
+        self.deadline = deadline
+        self._functions.clear()
+        self._raised.clear()
 
     def end(self) -> None:
         """Kill the student's process and all that it started, and wait until they are gone."""
@@ -120,7 +143,9 @@ class Sandbox:
 
     def run(self, cell: str, source: str) -> tuple[BaseException | None, list[Any]]:
         """Run a student's cell; return what it raised, and its outputs as it tells them."""
-        _, error, outputs = self._ask(["run", cell, source], length=3)
+        self._lines[cell] = source.count("\n") + 1
+        self._words.update(re.findall(r"\w+", source))
+        _, error, outputs = self._ask(["run", cell, source], length=3, most=_MOST_OF_RUN)
         if not isinstance(outputs, list):
             self._break("said something that is no answer")
         return None if error is None else self._error(error), outputs
@@ -154,12 +179,12 @@ class Sandbox:
 
     # Questions and answers.
 
-    def _ask(self, question: list[Any], length: int = 2) -> list[Any]:
+    def _ask(self, question: list[Any], length: int = 2, most: int | None = None) -> list[Any]:
         if self.broken:
             raise ChannelError(self.broken)
         try:
             self.channel.send(question, self.deadline)
-            while (answer := self.channel.receive(self.deadline))[0] == "callback":
+            while (answer := self.channel.receive(self.deadline, most))[0] == "callback":
                 self._call_back(answer)
         except TimeoutError:
             self._break("took too long: is there a loop that does not end?")
@@ -167,6 +192,8 @@ class Sandbox:
             self._break(self.warden.end())
         except wire.WireError as error:
             self._break(f"gave back something that a test cannot take: {error}")
+        except MemoryError:
+            self._break("gave back something that a test cannot take: too much")
         expected = _ANSWERS.get(question[0], _USUAL)
         if answer[0] not in expected or len(answer) != (1 if answer[0] in {"stop", "missing"} else length):
             self._break("said something that is no answer")
@@ -189,11 +216,13 @@ class Sandbox:
                 function = self._functions[number]
                 plain = [self._decoded(arg) for arg in args]
                 named = {str(key): self._decoded(value) for key, value in options}
-            except (TypeError, ValueError, LookupError):
+            except (TypeError, ValueError, LookupError, RecursionError):
                 raise wire.WireError("a call of a function that is none") from None
             try:
                 answer = ["value", self._encoded((function(*plain, **named),))[0]]
             except Exception as error:
+                if len(self._raised) >= _REMEMBERED:
+                    self._break("kept calling back in vain")
                 self._raised.append(error)
                 # Its text stays here: it may hold what only tests know. It comes back by its number.
                 answer = ["raised", "a function of the tests raised an error", len(self._raised) - 1]
@@ -217,6 +246,8 @@ class Sandbox:
         number = description[4]
         if isinstance(number, int) and 0 <= number < len(self._raised):
             return self._raised[number]
+        if isinstance(error, StudentError) and not 1 <= (error.line or 0) <= self._lines.get(error.cell or "", 0):
+            error.line = error.cell = None  # there is no such place: it could be a message
         return error
 
     # Values.
@@ -227,7 +258,9 @@ class Sandbox:
     def _proxy(self, form: list[Any]) -> "Proxy":
         match form:
             case ["h", int(number), str(kind), bool(is_callable)] if not isinstance(number, bool):
-                return (CallableProxy if is_callable else Proxy)(self, number, printable(kind)[:80])
+                # A name that was made up as the code ran could be a message.
+                shown = kind if kind in _KINDS or kind in self._words else "object"
+                return (CallableProxy if is_callable else Proxy)(self, number, shown)
         raise wire.WireError("expected the number of an object")
 
     def _encoded(self, values: tuple[Any, ...]) -> list[Any]:
@@ -243,8 +276,9 @@ class Sandbox:
         if _is_of_a_library(value):
             return ["o", pickle.dumps(value)]
         if isinstance(value, FunctionType | MethodType) or (callable(value) and not isinstance(value, type)):
-            self._functions.append(value)
-            return ["f", len(self._functions) - 1, str(getattr(value, "__name__", "function"))]
+            self._handed_over += 1  # and no number twice: what a student kept of an earlier test is dead
+            self._functions[self._handed_over] = value
+            return ["f", self._handed_over, str(getattr(value, "__name__", "function"))]
         raise wire.WireError(f"a test handed over a {type(value).__name__}: expected plain data or medcourse's objects")
 
 

@@ -5,7 +5,9 @@ for a fork has only one; it reads no test and no submission, for whatever it hel
 """
 
 import contextlib
+import functools
 import importlib
+import inspect
 import json
 import os
 import random
@@ -185,10 +187,15 @@ def _work_in_process() -> None:
         return
     loader: Any = torch.utils.data.DataLoader
     original: Callable[..., None] = loader.__init__
+    alone = {
+        "num_workers": 0, "persistent_workers": False, "prefetch_factor": None, "timeout": 0,
+        "multiprocessing_context": None,
+    }  # fmt: skip
 
-    def init(self: Any, *args: Any, **options: Any) -> None:
-        alone = {"num_workers": 0, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
-        original(self, *args, **options | {key: value for key, value in alone.items() if key in options})
+    @functools.wraps(original)
+    def init(*args: Any, **options: Any) -> None:
+        given = inspect.signature(original).bind(*args, **options).arguments
+        original(**given | {name: value for name, value in alone.items() if name in given})
 
     loader.__init__ = init
 
@@ -236,7 +243,7 @@ def main(engine_number: str, settings_text: str) -> None:
     settings: dict[str, Any] = json.loads(settings_text)
     fonts = {path.name: path.read_bytes() for path in Path(settings["fonts"]).glob("fontlist-*.json")}
     tier, reasons = tiers.enter_best(settings["tier"], settings["folder"])
-    _settle("/tmp" if tier == walls.NAMESPACES else settings["folder"], fonts)  # noqa: S108  (its own)
+    _settle(walls.SCRATCH if tier == walls.NAMESPACES else settings["folder"], fonts)
     limits = Limits(**settings["limits"])
     template = Template(engine, tier, limits, settings["folder"])
     _preload(
@@ -245,6 +252,7 @@ def main(engine_number: str, settings_text: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # wardens and judges need nobody to wait for them
     channel.send(["ready", tier, reasons, asdict(limits)])
     template.serve()
+    os._exit(0)  # not by the way of all that was imported
 
 
 if __name__ == "__main__":

@@ -22,10 +22,14 @@ from pathlib import Path
 from medcourse.grading.plan import Limits
 from medcourse.grading.sandbox import calls, linux
 from medcourse.grading.sandbox.linux import READ, WRITE
+from medcourse.grading.sandbox.scratch import MOST_FILES
 
 NAMESPACES, LANDLOCK, PLAIN = "namespaces", "landlock", "plain"
 TIERS = (PLAIN, LANDLOCK, NAMESPACES)
 """From no walls at all to the best."""
+
+SCRATCH = "/scratch"
+"""Where files go in a jail; /tmp is another name for it, unless the libraries lie there."""
 
 _MIB = 1024 * 1024
 _STUDENT = 1000  # user and group inside a sandbox; outside it is whoever runs the grader, or nobody
@@ -35,7 +39,9 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # How libraries are found, the time zone, fonts, and what Debian calls by another name.
 _SETTINGS = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "fonts", "alternatives", "nsswitch.conf")
 _MACHINE = "/sys/devices/system/cpu"  # how many cores there are
-_USERS = f"root:x:0:0::/:/bin/false\nstudent:x:{_STUDENT}:{_STUDENT}::/tmp:/bin/sh\nnobody:x:{_NOBODY}:{_NOBODY}::/:\n"
+_USERS = (
+    f"root:x:0:0::/:/bin/false\nstudent:x:{_STUDENT}:{_STUDENT}::{SCRATCH}:/bin/sh\nnobody:x:{_NOBODY}:{_NOBODY}::/:\n"
+)
 
 
 def libraries() -> list[str]:
@@ -86,8 +92,10 @@ def _furnish(stage: str) -> None:
     """Fill a folder with what the jail shows."""
     for path in [*_SYSTEM, *libraries(), *(f"/etc/{name}" for name in _SETTINGS), _MACHINE]:
         _show(path, stage)
-    for name in ("proc", "tmp", "dev/shm"):
+    for name in ("proc", "dev/shm", SCRATCH[1:]):
         Path(stage, name).mkdir(parents=True)
+    if not Path(stage, "tmp").exists():
+        Path(stage, "tmp").symlink_to(SCRATCH)
     for name in _DEVICES:
         Path(stage, "dev", name).touch()
     Path(stage, "etc/passwd").write_text(_USERS)
@@ -96,7 +104,7 @@ def _furnish(stage: str) -> None:
         linux.mount(f"/dev/{name}", f"{stage}/dev/{name}", flags=linux.MS_BIND)
     # The host's, for the warden; a sandbox has its own, where nobody else is.
     linux.mount("/proc", f"{stage}/proc", flags=linux.MS_BIND | linux.MS_REC)
-    linux.mount("tmpfs", f"{stage}/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=64m,mode=1777")  # noqa: S108
+    linux.mount("tmpfs", stage + SCRATCH, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=64m,mode=1777")
 
 
 def _show(path: str, stage: str) -> None:
@@ -155,13 +163,13 @@ def confine_student(tier: str, limits: Limits, scratch: str, landlock_version: i
 
 
 def _own_file_systems(limits: Limits) -> str:
-    """Give this process its own /proc, /tmp and /dev/shm, the last two in memory and of limited size."""
+    """Give this process its own /proc, scratch and /dev/shm, the last two in memory and of limited size."""
     linux.unshare(linux.CLONE_NEWNS)
     secure = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("proc", "/proc", "proc", secure)
-    for place in ("/tmp", "/dev/shm"):  # noqa: S108  (its own)
-        linux.mount("tmpfs", place, "tmpfs", secure, f"size={limits.scratch_mib}m,nr_inodes=16384,mode=0700")
-    work = "/tmp/work"  # noqa: S108
+    for place in (SCRATCH, "/dev/shm"):  # noqa: S108  (its own)
+        linux.mount("tmpfs", place, "tmpfs", secure, f"size={limits.scratch_mib}m,nr_inodes={MOST_FILES},mode=0700")
+    work = f"{SCRATCH}/work"
     Path(work).mkdir()
     return work
 
@@ -183,7 +191,7 @@ def _resource_limits(tier: str, limits: Limits) -> dict[int, int]:
 
 def _student_files(tier: str, scratch: str) -> Iterator[tuple[str, int]]:
     if tier == NAMESPACES:  # what is left of the file system is all for reading
-        yield from [("/", READ), ("/tmp", READ | WRITE), ("/dev/shm", READ | WRITE)]  # noqa: S108
+        yield from [("/", READ), (SCRATCH, READ | WRITE), ("/dev/shm", READ | WRITE)]  # noqa: S108
     else:
         yield from ((path, READ) for path in readable())
         yield scratch, READ | WRITE

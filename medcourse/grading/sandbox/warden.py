@@ -6,15 +6,14 @@ much memory, or its files too much space. It is a fork of the template and knows
 
 import contextlib
 import os
-import resource
 import select
-import shutil
 import signal
 import socket
 from pathlib import Path
 from typing import NoReturn
 
 from medcourse.grading.plan import Limits
+from medcourse.grading.sandbox.scratch import MOST_FILES, remove, space_in
 
 _TICK_MS = 50
 _MIB = 1024 * 1024
@@ -71,7 +70,7 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
     poll.register(line, select.POLLIN | select.POLLHUP)
     while True:
         events = poll.poll(_TICK_MS)
-        peak = _peak_kib(student) or peak
+        peak = _kib(student, "VmHWM:") or peak
         over = _excess(student, limits, scratch)
         if events or over:
             # It may be dying by itself, and the line have closed first: then it still ends as it would have.
@@ -80,7 +79,7 @@ def watch(student: int, line: socket.socket, limits: Limits, scratch: str) -> No
             cause = over or _cause(status)
             break
     if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove(scratch)
     with contextlib.suppress(OSError):
         line.sendall(f"{cause}\n{peak}".encode())
     os._exit(0)
@@ -103,8 +102,12 @@ def _excess(student: int, limits: Limits, scratch: str) -> str:
     # A quick bound first: it counts what forks share once for each. The exact share takes the kernel longer.
     if sum(map(_own_bytes, processes)) > most and sum(map(_exact_bytes, processes)) > most:
         return f"took more memory than {limits.memory_mib} MiB"
-    if scratch and _size(scratch) > limits.scratch_mib * _MIB:
-        return f"wrote more than {limits.scratch_mib} MiB of files"
+    if scratch:
+        files, space = space_in(scratch, student)
+        if space > limits.scratch_mib * _MIB:
+            return f"wrote more than {limits.scratch_mib} MiB of files"
+        if files > MOST_FILES:
+            return f"made more than {MOST_FILES} files"
     return ""
 
 
@@ -120,11 +123,8 @@ def _family(process: int) -> list[int]:
 
 
 def _own_bytes(process: int) -> int:
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * resource.getpagesize()
+    """Return what a process holds that is no file's; what it shares with others counts whole."""
+    return 1024 * (_kib(process, "RssAnon:") + _kib(process, "RssShmem:"))
 
 
 def _exact_bytes(process: int) -> int:
@@ -137,18 +137,9 @@ def _exact_bytes(process: int) -> int:
     return kib * 1024
 
 
-def _peak_kib(process: int) -> int:
+def _kib(process: int, name: str) -> int:
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
-
-
-def _size(folder: str) -> int:
-    total = 0
-    for place, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(Path(place, name)).st_blocks * 512
-    return total
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith(name)), 0)

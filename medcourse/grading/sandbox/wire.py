@@ -182,8 +182,8 @@ def _encode_tensor(value: Any, torch: Any) -> list[Any]:
     if name not in _TORCH:
         raise WireError(f"a tensor of {name}: expected numbers of a usual kind")
     shape = list(data.shape)
-    plain = data.contiguous().reshape(-1).view(torch.uint8) if data.numel() else torch.empty(0, dtype=torch.uint8)
-    return ["T", name, shape, plain.numpy().tobytes()]
+    plain = torch.empty(shape, dtype=data.dtype).copy_(data).reshape(-1)  # `contiguous` keeps odd strides of one item
+    return ["T", name, shape, plain.view(torch.uint8).numpy().tobytes() if data.numel() else b""]
 
 
 _FORMS: tuple[tuple[Any, Callable[..., Any]], ...] = (

@@ -1,0 +1,87 @@
+"""What a run over a class says of each student and of the class."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class StudentGrade:
+    """What a run says of one student.
+
+    Attributes
+    ----------
+    student
+        Their name in `submitted/`.
+    score, max
+        Points of the tests, None where there are none; written questions are graded by people.
+    tier
+        The sandbox that the submission ran in.
+    problem
+        Why there is no grade, or why it is not in the gradebook.
+    findings
+        What had to be mended.
+    recorded
+        Whether the gradebook has it.
+    """
+
+    student: str
+    score: float | None = None
+    max: float | None = None
+    tier: str | None = None
+    problem: str = ""
+    findings: list[str] = field(default_factory=list)
+    recorded: bool = False
+
+    def lines(self) -> list[str]:
+        """Return it as a person reads it."""
+        points = "no grade" if self.score is None else f"{self.score:g}/{self.max:g}"
+        said = [f"{points}  {self.student}  {self.problem}".rstrip(), *(f"    {each}" for each in self.findings)]
+        return [printable(line) for line in said]
+
+
+@dataclass
+class ClassGrades:
+    """What a run says of a class.
+
+    Attributes
+    ----------
+    lab
+        Its slug.
+    students
+        By name.
+    trouble
+        Why grades are not in the gradebook, in one line; empty where they are.
+    graded_now
+        How many submissions were run; the others were known.
+    seconds, first_grade_seconds
+        From the start to the end, and to the first grade of this run; None where it graded nothing.
+    """
+
+    lab: str
+    students: list[StudentGrade]
+    trouble: str = ""
+    graded_now: int = 0
+    seconds: float = 0.0
+    first_grade_seconds: float | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody has a grade and the gradebook has them all."""
+        return not self.trouble and all(each.recorded for each in self.students)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `medcourse grade --json` prints."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return a line for each student and one for the class."""
+        lines = [line for each in self.students for line in each.lines()]
+        recorded = sum(each.recorded for each in self.students)
+        ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
+        end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"
+        return "\n".join([*lines, end])
+
+
+def printable(text: str) -> str:
+    """Return one line of text without what a terminal would obey; students choose names and messages."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
