@@ -21,7 +21,7 @@ from medcourse.grading.submission import (
     key,
     load_lab,
     preload,
-    without_outputs,
+    without_pictures,
 )
 from tests.small_class import LAB, MAX, ROOT, WRONG, notebook_with, solution, submission
 
@@ -137,9 +137,9 @@ def test_fifty_megabytes_of_output_cost_nothing(lab, root, engine):
     cell.outputs = [node(output_type="stream", name="stdout", text="loss 0.1\n" * 5_600_000)]
     raw = to_text(notebook).encode()
     assert len(raw) > 50e6
-    assert len(without_outputs(raw)) < 1e5
+    assert len(without_pictures(raw)) < 1e5
     assert grade_submission(lab, raw, SETTINGS, engine).run.score == MAX
-    assert grade_submission(lab, without_outputs(raw), SETTINGS, engine).run.score == MAX
+    assert grade_submission(lab, without_pictures(raw), SETTINGS, engine).run.score == MAX
 
 
 def test_what_is_too_large_without_outputs_is_said(lab, root):
@@ -148,7 +148,7 @@ def test_what_is_too_large_without_outputs_is_said(lab, root):
 
 
 def test_outputs_are_left_out_of_notebooks_only():
-    assert without_outputs(b"no notebook") == b"no notebook"
+    assert without_pictures(b"no notebook") == b"no notebook"
 
 
 def test_no_answer_cells_are_said_and_earn_no_zero(lab, root):

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 MAX_FILE_MB = 200
 """A file beyond that is not read."""
 
-LARGE_MB = 1
-"""A submission beyond that is sent to workers without its outputs."""
-
 LOST_SECONDS = 30
 """How long a cluster may be without workers."""
 
@@ -354,12 +351,11 @@ class _Crew:
             yield suspect, _outcome(future)
 
     def _fill(self, jobs: Iterator[_Job], size: int) -> None:
-        from medcourse.grading.submission import without_outputs  # noqa: PLC0415
+        from medcourse.grading.submission import without_pictures  # noqa: PLC0415
 
         while len(self._under_way) < size and (job := next(jobs, None)) is not None:
-            submission = job.submission
-            if len(submission) > LARGE_MB * 10**6:
-                submission = without_outputs(submission)
+            # Nobody grades pictures, and Dask keeps for long what it has sent.
+            submission = without_pictures(job.submission)
             self._watch(self.force.grade(self.lab, submission, self.settings), job)
 
     def _watch(self, future: Any, job: _Job | None) -> None:

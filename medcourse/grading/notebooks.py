@@ -139,7 +139,7 @@ def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
         if not isinstance(found.get("metadata"), dict):
             found["metadata"] = {}  # nothing in it counts
         if not outputs:
-            _drop_outputs(found)
+            drop_outputs(found)
         version, minor = nbformat.reader.get_version(found)  # type: ignore[no-untyped-call]
         notebook = nbformat.convert(nbformat.versions[version].to_notebook_json(found, minor=minor), 4)  # type: ignore[no-untyped-call]
     except Exception as error:  # nbformat raises whatever its many readers meet
@@ -152,13 +152,18 @@ def parse_notebook(raw: bytes | str, *, outputs: bool = True) -> Any:
     return notebook
 
 
-def _drop_outputs(found: dict[str, Any]) -> None:
+def drop_outputs(found: Any, *, pictures: bool = False) -> None:
+    """Take out of a notebook's JSON what cells put out, and if asked the pictures in text, too; it may be anything."""
+    if not isinstance(found, dict):
+        return
     sheets = found.get("worksheets", [])  # as nbformat 3 had it
     for part in [found, *(sheets if isinstance(sheets, list) else [])]:
         cells_of_part = part.get("cells") if isinstance(part, dict) else None
         for cell in cells_of_part if isinstance(cells_of_part, list) else []:
             if isinstance(cell, dict) and "outputs" in cell:
                 cell["outputs"] = []
+            if isinstance(cell, dict) and pictures:
+                cell.pop("attachments", None)
 
 
 def _language(about: Any) -> str:

@@ -17,7 +17,7 @@ from medcourse.errors import CourseError
 from medcourse.grading import cells as kinds
 from medcourse.grading.check import put_in_hidden_tests
 from medcourse.grading.engines import engine_of_this_process
-from medcourse.grading.notebooks import lab_notebook, parse_notebook, read_notebook, to_text
+from medcourse.grading.notebooks import drop_outputs, lab_notebook, parse_notebook, read_notebook, to_text
 from medcourse.grading.plan import Cell, Exercise, Limits, Run, graded_cells
 from medcourse.grading.release import check_slug, lab_path, release_path
 from medcourse.grading.sandbox.engine import imports_of
@@ -182,11 +182,13 @@ def key_of_solution(lab: Lab, settings: Settings) -> str:
     return str(_key_of_class(lab, settings).hexdigest())
 
 
-def without_outputs(submission: bytes) -> bytes:
-    """Return a notebook's file without what its cells put out, to the same grade; what is no notebook as it is."""
+def without_pictures(submission: bytes) -> bytes:
+    """Return a notebook's file without outputs and pictures, to the same grade; what is no notebook as it is."""
     try:
-        return to_text(parse_notebook(submission, outputs=False)).encode()
-    except CourseError:
+        found = json.loads(submission)
+        drop_outputs(found, pictures=True)
+        return json.dumps(found).encode()
+    except (ValueError, RecursionError):
         return submission
 
 

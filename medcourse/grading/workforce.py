@@ -4,6 +4,7 @@ What runs on a worker stands here too: it imports this module and gets plain dat
 """
 
 import contextlib
+import hashlib
 import logging
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future as Promise
+from functools import lru_cache
 
 import dask
 import distributed.utils
@@ -55,11 +57,12 @@ class WarmEngine(WorkerPlugin):
 
     name = "medcourse-engine"
 
-    def __init__(self, settings: Settings, preload: tuple[str, ...]) -> None:
-        self.settings, self.preload = settings, preload
+    def __init__(self, lab: Lab, settings: Settings, preload: tuple[str, ...]) -> None:
+        self.lab, self.settings, self.preload = lab, settings, preload
 
     def setup(self, worker: Worker) -> None:
-        """Start it in the background."""
+        """Keep the lab, which need not come along with each submission, and start the engine in the background."""
+        _labs[_digest(self.lab)] = self.lab
         engine_of_this_process(self.settings.minimum_tier, self.preload).start(self.settings.limits)
 
     def teardown(self, worker: Worker) -> None:
@@ -120,7 +123,7 @@ class Workforce:
             if versions != {grader_version()}:
                 raise ClusterError(f"the workers at {self.address} run another version of medcourse: install this one")
             self.size = len(client.scheduler_info(n_workers=-1)["workers"])
-        client.register_plugin(WarmEngine(settings, preload(lab)))
+        client.register_plugin(WarmEngine(lab, settings, preload(lab)))
         if self.address:
             self._stack.callback(self._unregister)
 
@@ -131,7 +134,7 @@ class Workforce:
     def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
         """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
         version = grader_version() if self.address else ""
-        return self.client.submit(_grade_here, lab, submission, settings, version, pure=False, retries=3)
+        return self.client.submit(_grade_here, _digest(lab), submission, settings, version, pure=False, retries=3)
 
     def is_lost(self) -> bool:
         """Say whether nobody is there who could do the work."""
@@ -205,11 +208,19 @@ def _calibrate_here(lab: Lab, settings: Settings) -> str:
     return ""
 
 
-def _grade_here(lab: Lab, submission: bytes, settings: Settings, version: str) -> Graded:
+_labs: dict[str, Lab] = {}  # on a worker: what `WarmEngine` brought
+
+
+@lru_cache(maxsize=4)
+def _digest(lab: Lab) -> str:
+    return hashlib.sha256(f"{lab.slug}\0{lab.release}\0{lab.tests}".encode()).hexdigest()
+
+
+def _grade_here(lab: str, submission: bytes, settings: Settings, version: str) -> Graded:
     """Grade a submission on a worker; on one of another machine, with the code that this one has."""
     if version and version != grader_version():
         raise CourseError(f"the worker {os.uname().nodename} runs another version of medcourse: install the same")
-    return grade_submission(lab, submission, settings)
+    return grade_submission(_labs[lab], submission, settings)
 
 
 def _import_once() -> None:
