@@ -10,8 +10,8 @@
 # # The networks of 1993 to 1996
 #
 # Unit 3, after Lo et al. (lung nodules, 1993 and 1995), Chan et al. (microcalcifications, 1995) and Sahiner et al.
-# (breast masses, 1996). Convolutional networks read X-ray films in hospitals' laboratories twenty years before the word
-# "deep".
+# (breast masses, 1996). Convolutional networks read X-ray films in hospitals' laboratories twenty years before deep
+# learning filled their journals.
 #
 # **After this lesson you can**
 #
@@ -174,7 +174,7 @@ plots.demo(
 # </details>
 # <details><summary>10 240</summary>
 #
-# No. That would be a weight for each pixel and map, as in a layer that is fully connected pixel by pixel.
+# No. That would be ten neurons that each see the whole image, with a weight for every pixel.
 #
 # </details>
 #
@@ -210,11 +210,12 @@ plots.describe(
 )
 
 # %% [markdown]
-# Between 1996 and 2012 lie sixteen years in which hardly anyone used them. Ask yourself why, before unit 4 answers.
+# Between 1996 and 2012 lie sixteen years in which few looked at films with them, Chan's group being one. Ask yourself why, before
+# unit 4 answers.
 #
-# The three networks have one plan: convolutions without padding, a sigmoid after each, no pooling, and one output. The sizes below
-# are **about** those of the papers: we know that Lo's saw blocks of 32 x 32 and Chan's of 16 x 16 only from memory, and
-# the numbers of maps are ours.
+# We build all three on one plan: convolutions without padding, a sigmoid after each, no pooling, and one output. Plan and sizes are
+# **about** those of the papers: that Lo's saw blocks of 32 x 32 and Chan's of 16 x 16 we know only from memory, and the
+# numbers of maps are ours.
 
 # %%
 networks = {
@@ -249,7 +250,8 @@ plots.describe(
 )
 
 # %% [markdown]
-# A few thousand weights. U-Net (unit 10) has 31 million. And most of these few sit in the last neuron, which sees every place of every map.
+# One to nine thousand weights. U-Net (unit 10) has 31 million. In Lo's, two thirds of them sit in the last neuron, which sees every
+# place of every map; in Sahiner's, a fifth.
 #
 # ## 1993: is it a nodule?
 #
@@ -414,7 +416,7 @@ plots.demo(draw_pairs, distance_px=(1, 64, 4), static=[{"distance_px": d} for d 
 
 # %% [markdown]
 # Sahiner et al. computed such a feature in each small part of a region and arranged the numbers as an image. The network then
-# saw three images at once: the region itself, averaged down, and texture images. The slide of the lecture shows GLDS means at $d$ = 4 and
+# saw several images at once: the region itself, averaged down, and texture images. Ours sees three. The slide of the lecture shows GLDS means at $d$ = 4 and
 # SGLD correlations at $d$ = 16.
 
 # %%
@@ -531,7 +533,7 @@ for name, grain_mm, quanta in (("as in training", 0.002, 1e5), ("coarse film, lo
 #
 # ## Take-aways
 #
-# - The plan of 1993 is the plan of today: find candidates, then let a convolutional network judge them.
+# - The plan of 1993 is still in use: find candidates, then let a convolutional network judge them.
 # - Weights shared over places made learning possible with a few hundred examples. Depth, pooling and millions of images were missing.
 # - Detectors are compared at equal sensitivity, along the whole FROC curve.
 # - Features made by hand help where examples are few; they are a way to hand over knowledge.

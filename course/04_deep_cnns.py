@@ -97,7 +97,7 @@ plots.view_volume(
 #
 # | | the 1990s | around 2016 |
 # |---|---|---|
-# | depth | Lo et al.: about 2 convolutions | Shin et al. compare networks of 5 thousand to 160 million parameters |
+# | size | Lo et al.: about 2 convolutions | Shin et al. compare networks of 5 thousand to 160 million parameters |
 # | labels | Sahiner et al.: 168 masses, 504 normal regions | Setio et al.: 888 CT scans |
 # | computers | Lo et al.: about 15 s a film on a DEC Alpha | a GPU |
 #
@@ -305,7 +305,8 @@ plots.demo(draw_learning, run=names, static=[{"run": names[i]} for i in (0, 2, 4
 #   a smaller network, or one of the remedies below.
 # - *Both are flat near the dotted line:* **no convergence**. At 0.69, which is log 2, a network of two classes guesses. The
 #   learning rate is too small, or too large, or the labels are shuffled.
-# - *Validation far below training:* suspect leakage, or a remedy that makes training harder, such as dropout.
+# - *Validation far below training:* a remedy that makes training harder, such as dropout, or a validation set that is easy or
+#   small. Leakage looks otherwise: two curves that lie together where you expected a gap.
 #
 # **A warning.** Look at the validation curve of the smallest run again. It was *best* early on. Who keeps the weights of the
 # step with the lowest validation loss, and then reports that very loss, reports luck. Report a third part of the data,
@@ -410,13 +411,13 @@ plots.plot_curve(
 #
 # ## What a paper found, and what we measured
 #
-# The editorial has no experiment. The issue that it opens has, and the papers do not agree on dimension:
+# The editorial has no experiment. The issue that it opens has, and the papers do not give one answer on dimension:
 #
 # | paper | what it says of the input |
 # |---|---|
 # | Dou et al. 2016, microbleeds in MR | a cascade of 3D networks beats low-level descriptors and a 2D CNN |
 # | Moeskops et al. 2016, brain tissue in MR | 3D patches did not clearly help |
-# | Roth et al. 2016, three tasks in CT | 2.5D views, many at random and averaged: sensitivity at 3 false positives a patient 57 to 70, 43 to 77, 58 to 75 % |
+# | Roth et al. 2016, three tasks in CT | 2.5D views, many at random and averaged; against the detector before it, not against 2D or 3D: sensitivity at 3 false positives a patient 57 to 70, 43 to 77, 58 to 75 % |
 #
 # That is no contradiction. Microbleeds have mimics that run on, as our vessels do; tissue is seen in a slice.
 # Here is what the lab measured on simulated candidates, five times over:
@@ -512,7 +513,7 @@ for kind in ("solid", "subsolid", "vessel"):
 # ## Take-aways
 #
 # - Depth buys sight, width buys capacity; what both cost can be counted before training.
-# - One axis more multiplies operations by dozens, memory by as much, weights by three. 2.5D is the cheap middle.
+# - One axis more multiplied operations by about 40 here, memory by about 20, weights by three. 2.5D is the cheap middle.
 # - Choose the dimension by what must be seen. Tubes are told from balls along the third axis.
 # - Two curves tell overfitting from no convergence. A third part of the data tells the truth.
 # - An unsupervised code is as good as a task with labels shows, beside pixels and PCA.

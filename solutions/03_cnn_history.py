@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Lab 3: the networks of 1993, 1995 and 1996
 #
-# Twenty years before "deep learning" convolutional networks read X-ray films. In this lab you write a convolution and its
+# Twenty years before deep learning filled the journals, convolutional networks read X-ray films. In this lab you write a convolution and its
 # gradient by hand, build the networks of Lo, Chan and Sahiner, and test what their authors claimed.
 #
 # **You will be able to**
@@ -244,7 +244,7 @@ for channels, maps, m, n in [(1, 1, 3, 3), (2, 3, 2, 4), (3, 2, 5, 1)]:
 #
 # <details><summary>Hint</summary>
 #
-# `np.bincount(values, minlength=n)` counts whole numbers. A pair (i, j) of numbers below `levels` is the one number i * levels + j.
+# `np.bincount(values, minlength=n)` counts whole numbers, in one row: `.ravel()` them first. A pair (i, j) of numbers below `levels` is the one number i * levels + j.
 # For the correlation, `np.indices(matrix.shape)` gives i and j.
 #
 # </details>
@@ -479,13 +479,13 @@ plots.describe(
 #
 # ## Exercise 5: the network
 #
-# All three networks have one plan: convolutions without padding, a sigmoid after each, no pooling, and one neuron
+# We build all three networks on one plan: convolutions without padding, a sigmoid after each, no pooling, and one neuron
 # that sees every place of every map. Its output is a logit: above 0 means *lesion*. With $M_0$ input channels, $M_l$ maps and kernels of side $k_l$ the number
 # of weights is
 #
 # $$ \sum_l M_l (M_{l-1} k_l^2 + 1) \; + \; M_L \Big(n - \sum_l (k_l - 1)\Big)^2 + 1. $$
 #
-# **Predict first:** are there more weights in the convolutions, or in that one last neuron?
+# **Predict first:** are there more weights in the convolutions, or in that one last neuron? For 32 x 32 pixels, and for 16 x 16?
 #
 # <details><summary>Hint</summary>
 #

@@ -491,7 +491,7 @@ for ax, depth in zip(axes[0], (1, 2, 3)):
     ax.add_patch(Rectangle(corner, field, field, fill=False, edgecolor="#56B4E9", linewidth=2))
 plots.describe(
     figure,
-    "The same simulated nodule three times with a blue square, the receptive field of a plain network of depth 1, 2 and 3: a corner of the nodule, the nodule, the nodule and its surroundings.",
+    "The same simulated nodule three times with a blue square, the receptive field of a plain network of depth 1, 2 and 3: the middle of the nodule, the nodule, the nodule and its surroundings.",
 )
 
 # %% [markdown]
