@@ -137,7 +137,7 @@ plots.demo(
 # Less. Low energies are absorbed by the photoelectric effect, which grows steeply with the atomic number: calcium
 # stands out. At high energies photons scatter instead, which hardly depends on the element: only density is left.
 #
-# Now look at the ring. However many photons you send, nothing passes. Black is not always air, and white is not
+# Now look at the ring. Of a million photons hardly one passes. Black is not always air, and white is not
 # always bone.
 #
 # A radiograph adds up everything along a ray. A nodule behind a rib, or behind the heart, is there and is not seen.
@@ -151,7 +151,8 @@ plots.overlay(evened, hidden.nodule.astype(int), "Here", fill=0.0, ax=axes[0, 1]
 plots.describe(figure, "Left: a simulated chest radiograph. Right: the same with the outline of a nodule of 16 mm.")
 
 # %% [markdown]
-# **Mammography** looks for differences between soft tissues, and pays with low energy: about 20 keV. The breast is
+# **Mammography** looks for differences between soft tissues, and needs low energy for it, about 20 keV, which
+# costs dose. The breast is
 # pressed flat, so that fewer photons are needed and less lies on top of each other. Watch the energy again, and how
 # dense tissue hides a mass.
 
@@ -186,7 +187,8 @@ plots.demo(
 # Turn the tube around the patient, and each ray gives one number: the sum of $\mu$ along it. All of them together
 # are the *sinogram*. From it, $\mu$ can be computed at every point.
 #
-# Smearing each view back along its rays gives a blur, since the centre is counted by every view. So each view is
+# Smearing each view back along its rays gives a blur: every view measures the low
+# frequencies again, the high ones are shared out. So each view is
 # first *filtered*: high frequencies are raised in proportion to their frequency. That is the ramp filter.
 
 # %%
@@ -305,8 +307,8 @@ plots.show_image(hu, "real CT (pydicom's test file)", spacing_mm=float(real_ct.P
 #
 # ## MRI: protons that relax
 #
-# In a strong field the protons of water line up. A radio pulse tips them over, and they come back: along the field
-# with time T1, across it with time T2. A spin echo's signal is
+# In a strong field the protons of water line up. A radio pulse tips them over, and the part along the field comes back with time T1, the part
+# across it fades with time T2. A spin echo's signal is
 #
 # $$ S = \rho\,(1 - e^{-\mathrm{TR}/T_1})\,e^{-\mathrm{TE}/T_2}. $$
 #
@@ -379,7 +381,7 @@ plots.demo(
 
 # %% [markdown]
 # Every second line: two heads, half a field apart. Random lines: the copies smear into something like noise. The middle
-# only: no copies, but a blur. Three ways to lose the same number of measurements.
+# only: no copies, but a blur. Three ways to leave measurements out.
 #
 # Real brains beside it: the mean of 152 people, which comes with nilearn. Each alone is sharper. The mean keeps what
 # they share.
@@ -418,7 +420,8 @@ plots.describe(figure, "Left: axial slice of the MNI152 brain template. Right: a
 # ## PET/CT: counting decays
 #
 # The patient gets a sugar with radioactive fluorine, FDG. Cells that burn sugar take it up: heart, brain, tumours.
-# Each decay sends two photons in opposite directions, and a ring of detectors counts the pairs.
+# Each decay frees a positron; it meets an electron, and two photons fly off in
+# opposite directions, and a ring of detectors counts the pairs.
 #
 # On their way photons are absorbed, more of them in a thick body. The CT beside it says how many, and the
 # reconstruction corrects for it. Untick the box to see what it corrects.
@@ -732,12 +735,13 @@ for name, image in (("sharp kernel, low dose", sharp), ("soft kernel, full dose"
 # %% [markdown]
 # The mean agrees, the texture does not. A network that reads texture has learned the scanner.
 #
-# **Partial volume.** A pixel that holds half bone and half fat has the value of muscle. Small lesions look weaker than
+# **Partial volume.** A pixel of one part dense bone and six parts fat has the
+# value of muscle. Small lesions look weaker than
 # they are, in PET most of all.
 #
 # **What the simulators leave out.** No beam hardening and no metal in CT, no motion and no wrapped phase in MRI, no
-# breathing between PET and CT. Each of these makes a real picture wrong in its own way, and none is in a benchmark
-# that was cleaned by hand.
+# breathing between PET and CT. Each of these makes a real picture wrong in its own way, and a benchmark that was cleaned by hand shows fewer of
+# them than a clinic.
 #
 # **Dose is somebody's.** More photons give a better picture and a better score. The patient pays for it.
 #
@@ -763,11 +767,11 @@ for name, image in (("sharp kernel, low dose", sharp), ("soft kernel, full dose"
 #
 # - Know what a pixel measures before you scale, flip or average it.
 # - CT has an absolute scale, MRI has none, SUV pretends to have one.
-# - Noise falls with the square root of counts; artefacts of missing data do not fall with anything.
+# - Noise falls as one over the square root of counts; streaks and ghosts do not: only more views or lines help.
 # - Grids are joined by millimetres: spacing, origin, direction.
 # - A scanner, a stain and a burnt-in letter are all easier to learn than a disease.
 #
-# Now build the core of four scanners yourself, in the lab of this unit.
+# Now build the core of five scanners yourself, in the lab of this unit.
 #
 # ## References
 #

@@ -107,7 +107,7 @@ plots.plot_curve(
 )
 
 # %% [markdown]
-# The upper curve is memory. The forest recognises the *patient*, and a patient's label is the same in all his slices. The fewer patients, the easier.
+# The upper curve is memory. The forest recognises the *patient*, and a patient's label is the same in all his slices. The fewer patients, the easier, one would think; the table below could not show it for the forest.
 # The lower curve says what it would do for somebody new: it guesses. With few patients it is even worse than a coin: what the test has
 # more of, training has less of, and a guess by frequency then errs.
 #
@@ -187,7 +187,7 @@ spread = {f"{n} test patients": (0.8, *(stats.binom.ppf([0.025, 0.975], n, 0.8) 
 plots.plot_intervals(spread, null=0.8, xlabel="accuracy found, where 0.8 is true", title="95 of 100 tests land here")
 
 # %% [markdown]
-# Two papers with 20 patients may report 65 and 95 percent about one and the same method. A ranking of such papers is a ranking of luck. The lab draws a learning curve
+# Two papers with 20 patients may report 60 and 95 percent about one and the same method. A ranking of such papers is a ranking of luck. The lab draws a learning curve
 # of real tumours: more patients to *train* on help little there, more to *test* on help a lot.
 #
 # ## 3. Development: a newborn is no small adult
@@ -299,8 +299,7 @@ plots.show_images([before, after], ["before", "after treatment (simulated)"], li
 # %% [markdown]
 # A quarter. Volume goes with the cube of the diameter, so a quarter of the volume is nine percent of the diameter, here about one millimetre.
 #
-# And a measurement errs. Marchianò et al. (2009) measured small nodules again after three months and saw differences of up to 27 percent in 95 of 100, although
-# none had grown. A change must be larger than that before it is a change *in one patient*. With a relative error $s$ of one measurement, 95 of 100 unchanged tumours
+# And a measurement errs. Marchianò et al. (2009) measured small nodules again after three months and saw differences of up to 27 percent in 95 of 100, although none turned out malignant. A change must be larger than that before it is a change *in one patient*. With a relative error $s$ of one measurement, 95 of 100 unchanged tumours
 # stay within
 #
 # $$ e^{\pm 1.96\sqrt{2}\,s} - 1. $$
@@ -440,7 +439,7 @@ print(
 #
 # ## Take-aways
 #
-# - Split, draw and count by patient; the number of images impresses and does not inform.
+# - Split, draw and count by patient; more images of the same patients impress more than they inform.
 # - A score without an interval is a rumour, and 20 test patients give a wide one.
 # - Report each age group and each subtype for itself: means hide failures.
 # - A change smaller than the measurement's error is not seen in one patient, and may be seen in a group.

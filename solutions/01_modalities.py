@@ -11,7 +11,7 @@
 #
 # A scanner does not photograph a patient. It counts photons, records echoes or samples frequencies, and a program turns
 # these numbers into a picture. Who knows that program knows which shadows are the patient's and which are the scanner's.
-# In this lab you write the core of six of them.
+# In this lab you write the core of five of them.
 #
 # **You will be able to**
 #
@@ -22,7 +22,7 @@
 # - separate two stains by the law of Beer and Lambert, and gate a population of cells;
 # - test over several seeds which law the error follows as dose, views or lines get fewer.
 #
-# **Time:** about 120 minutes. **Before this:** the lesson *How each picture comes to be*.
+# **Time:** about 120 minutes. **Before this:** the lesson *How the pictures are made*.
 #
 # **Cost:** {{cost}}
 #
@@ -127,8 +127,8 @@ plots.describe(
 # %% [markdown]
 # ## Exercise 2: the ramp filter and the back-projection
 #
-# A CT measures line integrals. To smear each view back over the picture is not enough: the middle is crossed by
-# more rays than the rim, and everything blurs. The *ramp filter* undoes that. Sampled every $\tau$ millimetres (Kak and Slaney,
+# A CT measures line integrals. To smear each view back over the picture is not enough: all views cross at frequency 0, so low frequencies are
+# counted too often, and everything blurs. The *ramp filter* undoes that. Sampled every $\tau$ millimetres (Kak and Slaney,
 # *Principles of Computerized Tomographic Imaging*, chapter 3), it is
 #
 # $$ h_0 = \frac{1}{4\tau^2}, \qquad h_n = -\frac{1}{\pi^2 n^2 \tau^2} \ (n \text{ odd}), \qquad h_n = 0 \ (n \text{ even}), \qquad
@@ -386,7 +386,7 @@ for ax, (name, picture) in zip(
     plots.show_image(picture, name, spacing_mm=head.spacing_mm, ax=ax)
 plots.describe(
     figure,
-    "A simulated MR slice of a head; from the middle quarter of k-space, blurred along rows; from every fourth line, four ghosts.",
+    "A simulated MR slice of a head; from the middle quarter of k-space, blurred from top to bottom; from every fourth line, four ghosts.",
 )
 
 # %% [markdown]
@@ -399,7 +399,7 @@ plots.describe(
 # %% [markdown]
 # ## Exercise 4: PET on CT, by millimetres
 #
-# PET has pixels of 4 mm, CT of 1 mm, and their grids begin at different places. What lies on top of what is decided by
+# PET has pixels of 4 mm, CT of 1.2 mm, and their grids begin at different places. What lies on top of what is decided by
 # millimetres. The middle of pixel $i$ of a grid lies at $o + i\,s$, with origin $o$ and spacing $s$, for each axis by itself. So the
 # fixed pixel $i$ shows what the moving picture has at index
 #

@@ -399,8 +399,8 @@ close(
 # %% [markdown]
 # ## Exercise 4: agreement beyond chance
 #
-# Two readers agree on 95 of 100 mammograms. Both call almost all of them normal, so they would agree on 90 by flipping
-# coins. Cohen's kappa takes this off:
+# Two readers agree on 95 of 100 mammograms. Both call almost all of them normal, so they would agree on 90 even if each handed out his own
+# verdicts at random. Cohen's kappa takes this off:
 #
 # $$ \kappa = \frac{p_o - p_e}{1 - p_e}, \qquad p_e = \sum_k a_k b_k, $$
 #
@@ -562,7 +562,7 @@ close(specificity, np.array(expected_q), "the specificity of four raters, uncert
 #
 # $$ w_i = \frac{a_i}{a_i + b_i}, \qquad a_i = g \prod_r p_r^{d_{ri}} (1 - p_r)^{1 - d_{ri}}, \qquad b_i = (1 - g) \prod_r q_r^{1 - d_{ri}} (1 - q_r)^{d_{ri}}. $$
 #
-# A product of a thousand numbers below 1 is 0 in a computer, and 0/0 is no probability. So add logarithms: $w_i = 1 / (1 + e^{\log b_i - \log a_i})$. And keep
+# A product of a thousand numbers below 1 may be 0 in a computer, and 0/0 is no probability. So add logarithms: $w_i = 1 / (1 + e^{\log b_i - \log a_i})$. And keep
 # $p_r$ and $q_r$ within $[10^{-6}, 1 - 10^{-6}]$: nobody is perfect, and 0 has no logarithm.
 
 
