@@ -358,8 +358,8 @@ for n_patients, n_test, sizes in [(12, 4, [1, 2, 4, 8]), (20, 5, [15, 3])]:
     x = rng.normal(0, 1, (len(owner), 3)) + 0.7 * y[:, None]
     order = rng.permutation(n_patients)
     expected = []
-    for size in sizes:
-        train = np.isin(owner, order[:size])
+    for n_training in sizes:
+        train = np.isin(owner, order[:n_training])
         test = np.isin(owner, order[len(order) - n_test :])
         expected.append(fit_and_score(x[train], y[train], x[test], y[test]))
     close(
@@ -447,7 +447,7 @@ close(
     "p_o = 3/4, p_e = 1/2",
 )
 ### BEGIN HIDDEN TESTS
-from sklearn.metrics import cohen_kappa_score
+from sklearn import metrics as scikit
 
 rng = testing.hidden_rng("cohen_kappa_values")
 for n_kinds in (2, 3, 6):
@@ -455,21 +455,21 @@ for n_kinds in (2, 3, 6):
     second = np.where(rng.random(60) < 0.6, first, rng.integers(0, n_kinds, 60)) * 1
     close(
         cohen_kappa(first, second),
-        cohen_kappa_score(first, second),
+        scikit.cohen_kappa_score(first, second),
         f"kappa of two raters with {n_kinds} categories",
         "each category's two shares are multiplied, then summed; each rater has shares of his own",
     )
 first, second = np.array([3, 3, 3, -1, 8]), np.array([3, 3, 5, -1, 5])
 close(
     cohen_kappa(first, second),
-    cohen_kappa_score(first, second),
+    scikit.cohen_kappa_score(first, second),
     "kappa where some categories are used by one rater only",
     "the categories are those of both raters together",
 )
 masks = rng.random((2, 7, 9)) < 0.3
 close(
     cohen_kappa(masks[0], masks[1]),
-    cohen_kappa_score(masks[0].ravel(), masks[1].ravel()),
+    scikit.cohen_kappa_score(masks[0].ravel(), masks[1].ravel()),
     "kappa of two masks of 7 x 9 pixels",
     "pixels are items",
 )

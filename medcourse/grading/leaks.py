@@ -62,16 +62,23 @@ def find_leaks(solution_path: Path, texts: Mapping[str, str], *, public: Iterabl
 def secret_lines(solution_path: Path, public: Iterable[str] = ()) -> dict[str, str]:
     """Return the lines that students must not get, blanks normalised, with what each is."""
     secrets: dict[str, str] = {}
-    visible = [_plain(text) for text in public]
     for cell in lab_notebook(solution_path).cells:
-        shown = cell.source
         for marker, kind in zip(cells.MARKERS, ("solution", "hidden test", "marking scheme"), strict=True):
-            shown = cells.without_regions(shown, marker)
             for region in cells.regions(cell.source, marker):
                 secrets |= {_plain(line): kind for line in region if len(_plain(line)) >= SHORTEST}
-        visible.append(_plain(shown))
-    everything_visible = "\n".join(visible)
+    everything_visible = "\n".join(_plain(text) for text in [visible_text(solution_path), *public])
     return {line: kind for line, kind in secrets.items() if line not in everything_visible}
+
+
+def visible_text(solution_path: Path) -> str:
+    """Return what students see of a lab: its cells without the marked regions."""
+    shown = []
+    for cell in lab_notebook(solution_path).cells:
+        source = cell.source
+        for marker in cells.MARKERS:
+            source = cells.without_regions(source, marker)
+        shown.append(_plain(source))
+    return "\n".join(shown)
 
 
 def _readings(text: str) -> Iterator[str]:
