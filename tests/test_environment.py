@@ -56,7 +56,7 @@ def test_constraints_suit_the_oldest_python_that_pyproject_allows():
     oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     refusing = []
     for distribution in importlib.metadata.distributions():
-        wanted = distribution.metadata["Requires-Python"]
+        wanted = distribution.metadata.get("Requires-Python")
         pinned = CONSTRAINTS.get(canonicalize_name(distribution.name)) == distribution.version
         if pinned and wanted and oldest not in SpecifierSet(wanted):
             refusing.append((distribution.name, wanted))

@@ -4,6 +4,7 @@ Many submissions are run in one process that forks for each, as one kernel would
 nbgrader with the settings that it comes with.
 """
 
+import asyncio
 import copy
 import json
 import os
@@ -167,7 +168,8 @@ def without_experiments(notebook):
 def scores_in_a_kernel(notebook, folder):
     """Run all cells in a kernel; a test is passed that raises nothing, or earns the number in its last line."""
     notebook = without_experiments(notebook)
-    NotebookClient(notebook, timeout=120, allow_errors=True, resources={"metadata": {"path": str(folder)}}).execute()
+    client = NotebookClient(notebook, timeout=120, allow_errors=True, resources={"metadata": {"path": str(folder)}})
+    asyncio.run(client.async_execute())  # `execute` would leave this thread's event loop open
     return {
         cells.grade_id(cell): _score(cell.outputs, cells.points(cell)) for cell in notebook.cells if cells.is_test(cell)
     }
