@@ -234,7 +234,7 @@ plots.describe(
 )
 
 # %% [markdown]
-# On the newborn the classifier is not unsure. It is *sure of the opposite*. No warning, no error, a full map. Between birth and two years contrast passes through a stage where grey and
+# On the newborn the classifier is not lost. It is *wrong the other way round*. No warning, no error, a full map. Between birth and two years contrast passes through a stage where grey and
 # white look alike, so there is no single fix. Unit 9 meets this with a network.
 #
 # **Question 2.** You want one tissue classifier for all ages. Which evaluation can show that it works?
@@ -251,7 +251,7 @@ plots.describe(
 # </details>
 # <details><summary>The confidence that the network itself reports on newborns</summary>
 #
-# No. Confidence is learnt from adults as well. Our forest exchanged both tissues with confidence.
+# No. Confidence is learnt from adults as well. Our forest exchanged both tissues and said nothing.
 #
 # </details>
 #

@@ -948,7 +948,7 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# **2. Studies are small.** Your learning curve on real data: 569 breast tumours of scikit-learn, each of another patient, with 30 features of the cells' nuclei.
+# **2. Studies are small.** Your learning curve on real data: 569 breast tumours of scikit-learn, each of another patient, with 30 features of the cells' nuclei. (They are scaled by all 569 at once: the small leak that the lesson warns of. In earnest, scale inside the split.)
 # And your own eyes: how much does the accuracy jump about if a test has 20 patients?
 #
 # **3. Brains develop.** A tissue classifier learns from adults. It is tested on adults and on newborns, whose white matter has no myelin yet and is *darker* than grey matter
