@@ -633,6 +633,7 @@ HARM = (
         "limits on the size of a file and on all together",
         before="for i in range(200):\n    try: open(f'medcourse-attack-{i}', 'wb').write(bytes(2**20))\n"
         "    except OSError: break",
+        exact=False,  # the warden looks now and then: it may end the process in a later test
     ),
     Attack(
         "sparse file", "harm", "a limit on the size of a file", before="open('medcourse-attack', 'wb').truncate(2**40)"
@@ -658,6 +659,7 @@ HARM = (
         "what cannot be looked at ends the process; it is removed all the same",
         before="import os\nos.mkdir('medcourse-attack', 0o700)\nopen('medcourse-attack/f', 'w').close()\n"
         "os.umask(0o777)\nos.mkdir('medcourse-attack/d')\nos.umask(0o22)\nos.chmod('medcourse-attack', 0)",
+        exact=False,
     ),
     Attack(
         "a gigabyte printed",
