@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
-from medcourse.datasets.film import Floats, check_ranges, expose, power_law
+from medcourse.datasets.film import Floats, expose, power_law
+from medcourse.datasets.ranges import check_ranges
 
 # Attenuation per millimetre near 20 keV, rounded from Johns and Yaffe 1987, Phys Med Biol 32:675-95,
 # doi 10.1088/0031-9155/32/6/002.

@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
 from medcourse.datasets.microscopy import WAVELENGTH_UM, camera, differential_interference_contrast, phase_contrast
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Modality = Literal["dic", "phase_contrast"]
@@ -96,21 +97,21 @@ def make_cells(
     height, width = (size, size) if isinstance(size, int) else size
     if modality not in ("dic", "phase_contrast"):
         raise CourseError(f'modality must be "dic" or "phase_contrast", got {modality!r}')
-    for name, value, low, high in [
-        ("n_images", n_images, 1, np.inf),
-        ("height", height, 16, np.inf),
-        ("width", width, 16, np.inf),
-        ("cells_per_mm2", cells_per_mm2, 0, np.inf),
-        ("diameter_um", diameter_um, 4, 200),
-        ("contact", contact, 0, 1),
-        ("contrast", contrast, 0, np.inf),
-        ("read_noise_electrons", read_noise_electrons, 0, np.inf),
-        ("uneven_light", uneven_light, 0, 1),
-        ("debris_per_mm2", debris_per_mm2, 0, np.inf),
-        ("spacing_um", spacing_um, 0.05, 5),
-    ]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    check_ranges(
+        [
+            ("n_images", n_images, 1, np.inf),
+            ("height", height, 16, np.inf),
+            ("width", width, 16, np.inf),
+            ("cells_per_mm2", cells_per_mm2, 0, np.inf),
+            ("diameter_um", diameter_um, 4, 200),
+            ("contact", contact, 0, 1),
+            ("contrast", contrast, 0, np.inf),
+            ("read_noise_electrons", read_noise_electrons, 0, np.inf),
+            ("uneven_light", uneven_light, 0, 1),
+            ("debris_per_mm2", debris_per_mm2, 0, np.inf),
+            ("spacing_um", spacing_um, 0.05, 5),
+        ]
+    )
     if not photons > 0:
         raise CourseError(f"photons must be > 0 (inf for no noise), got {photons}")
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
-from medcourse.datasets.film import Floats, check_ranges, expose, power_law
+from medcourse.datasets.film import Floats, expose, power_law
+from medcourse.datasets.ranges import check_ranges
 
 # Attenuation per millimetre near 80 keV, from the tables of Hubbell and Seltzer, NIST, doi 10.18434/T4D01F: soft
 # tissue and cortical bone. Aerated lung weighs about a quarter of soft tissue.

@@ -1,13 +1,9 @@
 """What screen and film make of X-rays, and the noise of which tissue is made: shared by radiographs and mammograms."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 from scipy import ndimage as ndi
-
-from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
 
@@ -118,15 +114,3 @@ def expose(
         grain = grain_mm / spacing_mm / (BLACK_OD - CLEAR_OD)
         blackening = blackening + grain * rng.standard_normal(exposure.shape)
     return np.asarray(np.clip(1 - blackening, 0, 1), dtype=np.float32)
-
-
-def check_ranges(ranges: Sequence[tuple[str, float, float, float]]) -> None:
-    """Refuse the first of (name, value, lowest, highest) whose value lies outside.
-
-    Examples
-    --------
-    >>> check_ranges([("gamma", 3.0, 0.0, 10.0)])
-    """
-    for name, value, low, high in ranges:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")

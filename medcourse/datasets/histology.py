@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
@@ -94,19 +95,19 @@ def make_histology(
     """
     if stain not in ("he", "h_dab"):
         raise CourseError(f'stain must be "he" or "h_dab", got {stain!r}')
-    for name, value, low, high in [
-        ("size", size, 32, 10_000),
-        ("gland_diameter_um", gland_diameter_um, 30, 200),
-        ("stromal_nuclei_per_mm2", stromal_nuclei_per_mm2, 0, 20_000),
-        ("nucleus_scale", nucleus_scale, 0.3, 3),
-        ("positive", positive, 0, 1),
-        ("haematoxylin", haematoxylin, 0, 10),
-        ("counterstain", counterstain, 0, 10),
-        ("blur_um", blur_um, 0, 20),
-        ("spacing_um", spacing_um, 0.1, 5),
-    ]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    check_ranges(
+        [
+            ("size", size, 32, 10_000),
+            ("gland_diameter_um", gland_diameter_um, 30, 200),
+            ("stromal_nuclei_per_mm2", stromal_nuclei_per_mm2, 0, 20_000),
+            ("nucleus_scale", nucleus_scale, 0.3, 3),
+            ("positive", positive, 0, 1),
+            ("haematoxylin", haematoxylin, 0, 10),
+            ("counterstain", counterstain, 0, 10),
+            ("blur_um", blur_um, 0, 20),
+            ("spacing_um", spacing_um, 0.1, 5),
+        ]
+    )
     if not photons > 0:
         raise CourseError(f"photons must be > 0 (inf for no noise), got {photons}")
     tissue, camera = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))

@@ -9,6 +9,7 @@ from scipy import ndimage as ndi
 from scipy import signal
 from sklearn.utils import Bunch
 
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
@@ -147,23 +148,23 @@ def make_oct(
     >>> scan.image.shape, scan.names[0], round(scan.axial_resolution_um, 1)
     ((128, 96), 'vitreous', 4.9)
     """
-    for name, value, low, high in [
-        ("height", height, 64, 4096),
-        ("width", width, 64, 4096),
-        ("width_mm", width_mm, 0.5, 20),
-        ("depth_um", depth_um, 800, 5000),
-        ("fovea_offset_mm", fovea_offset_mm, -50, 50),
-        ("wavelength_nm", wavelength_nm, 400, 1400),
-        ("bandwidth_nm", bandwidth_nm, 1, 400),
-        ("spot_um", spot_um, 1, 200),
-        ("rolloff_db_per_mm", rolloff_db_per_mm, 0, 50),
-        ("n_vessels", n_vessels, 0, 100),
-        ("n_averages", n_averages, 1, 1000),
-        ("noise_db", noise_db, -np.inf, 100),
-        ("dynamic_range_db", dynamic_range_db, 1, 200),
-    ]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    check_ranges(
+        [
+            ("height", height, 64, 4096),
+            ("width", width, 64, 4096),
+            ("width_mm", width_mm, 0.5, 20),
+            ("depth_um", depth_um, 800, 5000),
+            ("fovea_offset_mm", fovea_offset_mm, -50, 50),
+            ("wavelength_nm", wavelength_nm, 400, 1400),
+            ("bandwidth_nm", bandwidth_nm, 1, 400),
+            ("spot_um", spot_um, 1, 200),
+            ("rolloff_db_per_mm", rolloff_db_per_mm, 0, 50),
+            ("n_vessels", n_vessels, 0, 100),
+            ("n_averages", n_averages, 1, 1000),
+            ("noise_db", noise_db, -np.inf, 100),
+            ("dynamic_range_db", dynamic_range_db, 1, 200),
+        ]
+    )
     factors = dict(thickness_factors or {})
     if unknown := sorted(set(factors) - set(NAMES)):
         raise CourseError(f"thickness_factors must name layers ({', '.join(NAMES)}), got {', '.join(unknown)}")

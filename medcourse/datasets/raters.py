@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Mask = NDArray[np.bool_]
@@ -71,16 +72,16 @@ def make_raters(
     masks = np.asarray(truth)
     if masks.ndim not in (2, 3) or masks.dtype != bool or not masks.size:
         raise CourseError(f"truth must be a mask (H, W) or (N, H, W) of bool, got {masks.dtype} of shape {masks.shape}")
-    for name, value, low, high in [
-        ("n_raters", n_raters, 1, np.inf),
-        ("habit_px", habit_px, 0, np.inf),
-        ("hand_px", hand_px, 0, np.inf),
-        ("smoothness_px", smoothness_px, 0.5, np.inf),
-        ("careless_share", careless_share, 0, 1),
-        ("careless_factor", careless_factor, 1, np.inf),
-    ]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    check_ranges(
+        [
+            ("n_raters", n_raters, 1, np.inf),
+            ("habit_px", habit_px, 0, np.inf),
+            ("hand_px", hand_px, 0, np.inf),
+            ("smoothness_px", smoothness_px, 0.5, np.inf),
+            ("careless_share", careless_share, 0, 1),
+            ("careless_factor", careless_factor, 1, np.inf),
+        ]
+    )
     people, *hands = np.random.SeedSequence(seed).spawn(n_raters + 1)
     group = np.random.default_rng(people)
     careless = group.permutation(np.arange(n_raters) < round(careless_share * n_raters))

@@ -9,6 +9,7 @@ from scipy import signal
 from sklearn.utils import Bunch
 
 from medcourse.datasets import fetus
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
@@ -100,23 +101,23 @@ def make_ultrasound(
     """
     if phantom not in ("fetus", "uniform"):
         raise CourseError(f'phantom must be "fetus" or "uniform", got {phantom!r}')
-    for name, value, low, high in [
-        ("crl_mm", crl_mm, 35, 75),
-        ("frequency_mhz", frequency_mhz, 1, 20),
-        ("cycles", cycles, 0.5, 20),
-        ("f_number", f_number, 0.5, 20),
-        ("focus_mm", focus_mm, 5, 300),
-        ("depth_mm", depth_mm, 30, 200),
-        ("n_beams", n_beams, 16, 2048),
-        ("scatterers_per_mm2", scatterers_per_mm2, 1e-3, 1e6),
-        ("attenuation_db_cm_mhz", attenuation_db_cm_mhz, 0, 10),
-        ("tgc_db_cm_mhz", tgc_db_cm_mhz, 0, 10),
-        ("noise_db", noise_db, -np.inf, 100),
-        ("dynamic_range_db", dynamic_range_db, 1, 200),
-        ("spacing_mm", spacing_mm, 0.05, 5),
-    ]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
+    check_ranges(
+        [
+            ("crl_mm", crl_mm, 35, 75),
+            ("frequency_mhz", frequency_mhz, 1, 20),
+            ("cycles", cycles, 0.5, 20),
+            ("f_number", f_number, 0.5, 20),
+            ("focus_mm", focus_mm, 5, 300),
+            ("depth_mm", depth_mm, 30, 200),
+            ("n_beams", n_beams, 16, 2048),
+            ("scatterers_per_mm2", scatterers_per_mm2, 1e-3, 1e6),
+            ("attenuation_db_cm_mhz", attenuation_db_cm_mhz, 0, 10),
+            ("tgc_db_cm_mhz", tgc_db_cm_mhz, 0, 10),
+            ("noise_db", noise_db, -np.inf, 100),
+            ("dynamic_range_db", dynamic_range_db, 1, 200),
+            ("spacing_mm", spacing_mm, 0.05, 5),
+        ]
+    )
     bodies, sparks, electronics = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     wavelength = SOUND_MM_PER_US / frequency_mhz
     step = wavelength / 2 / SAMPLES_PER_CYCLE  # there and back, the phase turns twice as fast

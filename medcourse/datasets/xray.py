@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from medcourse.datasets import silhouettes
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
@@ -294,9 +295,7 @@ def make_mammogram(
     (210, 140)
     """
     _check(photons, scatter_fraction, spacing_mm, mass_mm)
-    for name, value, low, high in [("glandular", glandular, 0, 1), ("thickness_mm", thickness_mm, 20, 100)]:
-        if not low <= value <= high:
-            raise CourseError(f"{name} must lie in [{low}, {high}], got {value}")
+    check_ranges([("glandular", glandular, 0, 1), ("thickness_mm", thickness_mm, 20, 100)])
     anatomy, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     lengths, mass, calcifications = silhouettes.breast(
         anatomy,
