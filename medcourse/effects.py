@@ -27,7 +27,8 @@ class Effect:
     """One row of the reproduction table.
 
     `ours`, `low` and `high` are the mean over seeds and its 95 % interval; all three and `holds` are None where the
-    data cannot tell (say, no cells touch).
+    data cannot tell (say, no cells touch). `verdict` is `holds` in words, and keeps apart the two ways of not holding:
+    the interval meets the bound, so that nothing is shown, or it lies beyond, so that the opposite is.
     """
 
     unit: str
@@ -39,6 +40,7 @@ class Effect:
     high: float | None
     seeds: int
     holds: bool | None
+    verdict: str
     data: str
 
 
@@ -112,9 +114,11 @@ def measure(
     """
     data = SIMULATED if _run.folder is None else _run.folder.name
     if values is None:
-        return Effect(unit, paper, claim, paper_figure, None, None, None, 0, None, data)
+        return Effect(unit, paper, claim, paper_figure, None, None, None, 0, None, "cannot be told", data)
     mean, low, high = interval(values)
-    return Effect(unit, paper, claim, paper_figure, mean, low, high, len(values), above < low and high < below, data)
+    holds = above < low and high < below
+    verdict = "holds" if holds else "opposite shown" if high < above or below < low else "not shown"
+    return Effect(unit, paper, claim, paper_figure, mean, low, high, len(values), holds, verdict, data)
 
 
 def report(effects: Sequence[Effect]) -> Any:
@@ -127,7 +131,6 @@ def as_table(effects: Sequence[Effect]) -> Any:
     """Return effects as a data frame for people: claim, the paper's figure, ours with its interval, verdict."""
     import pandas as pd  # noqa: PLC0415
 
-    verdict = {True: "holds", False: "not shown", None: "cannot be told here"}
     return pd.DataFrame(
         [
             {
@@ -135,7 +138,7 @@ def as_table(effects: Sequence[Effect]) -> Any:
                 "paper": e.paper_figure,
                 "ours": "" if e.ours is None else f"{e.ours:.3g}",
                 "95 % interval": "" if e.low is None else f"{e.low:.3g} to {e.high:.3g}",
-                "verdict": verdict[e.holds],
+                "verdict": e.verdict,
             }
             for e in effects
         ]

@@ -160,7 +160,7 @@ def test_data_get_prints_the_folder_alone(monkeypatch, capsys):
 
 def test_effects_are_printed_and_kept(root, capsys, monkeypatch):
     (root / "bench" / "results").mkdir(parents=True)
-    row = effects.Effect("00_mini", "A paper", "a < b", "none", 1.0, 0.5, 1.5, 3, True, "simulated")
+    row = effects.Effect("00_mini", "A paper", "a < b", "none", 1.0, 0.5, 1.5, 3, True, "holds", "simulated")
     asked = []
 
     def run(lab, *, data, n_seeds, quick):

@@ -32,19 +32,27 @@ def test_interval_of_too_little_is_refused(values):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "holds"),
-    [({"above": 0.0}, True), ({"below": 2.0}, True), ({"above": 0.8}, False), ({"above": 0.0, "below": 1.2}, False)],
+    ("bounds", "verdict"),
+    [
+        ({"above": 0.0}, "holds"),
+        ({"below": 2.0}, "holds"),
+        ({"above": 0.8}, "not shown"),
+        ({"above": 0.0, "below": 1.2}, "not shown"),
+        ({"above": 1.2}, "not shown"),
+        ({"above": 1.3}, "opposite shown"),
+        ({"above": 0.0, "below": 0.7}, "opposite shown"),
+    ],
 )
-def test_a_claim_holds_if_the_whole_interval_lies_within_its_bounds(bounds, holds):
+def test_a_claim_holds_if_the_whole_interval_lies_within_its_bounds(bounds, verdict):
     effect = effects.measure("unit", "claim", [0.9, 1.0, 1.1], **WORDS, **bounds)  # 1 plus or minus 0.25
-    assert effect.holds is holds
+    assert (effect.holds, effect.verdict) == (verdict == "holds", verdict)
     assert effect.seeds == 3
 
 
 def test_what_the_data_cannot_tell_is_neither_true_nor_false():
     effect = effects.measure("unit", "claim", None, **WORDS, above=0.0)
     assert (effect.ours, effect.low, effect.holds, effect.seeds) == (None, None, None, 0)
-    assert effects.report([effect])["verdict"].tolist() == ["cannot be told here"]
+    assert effects.report([effect])["verdict"].tolist() == ["cannot be told"]
 
 
 def test_settings_reach_the_experiment_and_end_with_it(tmp_path):
@@ -113,7 +121,7 @@ def test_the_table_keeps_other_units_and_other_data(tmp_path):
     path = tmp_path / "effects.json"
 
     def row(unit, data, ours):
-        return effects.Effect(unit, "p", "c", "f", ours, ours, ours, 2, True, data)
+        return effects.Effect(unit, "p", "c", "f", ours, ours, ours, 2, True, "holds", data)
 
     effects.save([row("02", "simulated", 1.0), row("02", "real", 2.0)], path)
     effects.save([row("01", "simulated", 3.0)], path)

@@ -17,9 +17,17 @@ def course(tmp_path):
     (tmp_path / "bench/results/cost.json").write_text(json.dumps({"course/07_x": cost}))
     row = {"unit": "07_x", "paper": "p", "claim": "more", "paper_figure": "none", "seeds": 5}
     rows = [
-        {**row, "ours": 1.234, "low": 1.0, "high": 1.5, "holds": True, "data": "simulated"},
-        {**row, "ours": None, "low": None, "high": None, "holds": None, "data": "simulated"},
-        {**row, "ours": 9.0, "low": 8.0, "high": 10.0, "holds": True, "data": "real"},
+        {**row, "ours": 1.234, "low": 1.0, "high": 1.5, "holds": True, "verdict": "holds", "data": "simulated"},
+        {
+            **row,
+            "ours": None,
+            "low": None,
+            "high": None,
+            "holds": None,
+            "verdict": "cannot be told",
+            "data": "simulated",
+        },
+        {**row, "ours": 9.0, "low": 8.0, "high": 10.0, "holds": True, "verdict": "holds", "data": "real"},
     ]
     (tmp_path / "bench/results/effects.json").write_text(json.dumps({"rows": rows}))
     speed = {"device": "a GPU", "side": 32, "batch": 16, "measured_mb": 3.04, "torch": "2"}

@@ -69,11 +69,10 @@ def effects_table(root: Path, slug: str) -> str:
     rows = [row for row in rows if row["data"] == "simulated"]
     if not rows:
         raise CourseError(f"expected effects of {slug} in {EFFECTS}, found none: run `medcourse effects {slug}`")
-    verdict = {True: "holds", False: "not shown", None: "cannot be told"}
     lines = ["| claim | the paper | ours (95 % interval) | verdict |", "|---|---|---|---|"]
     for row in rows:
         ours = "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
-        lines.append(f"| {row['claim']} | {row['paper_figure']} | {ours} | {verdict[row['holds']]} |")
+        lines.append(f"| {row['claim']} | {row['paper_figure']} | {ours} | {row['verdict']} |")
     return "\n".join(lines)
 
 
