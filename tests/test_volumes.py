@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from medcourse import plots
 from medcourse.errors import CourseError
 from medcourse.plots import volumes
+from medcourse.plots.detections import as_detections, as_shells
 from medcourse.plots.volumes import to_nifti
 
 # Every voxel knows where it is: 100 z + 10 y + x.
@@ -100,6 +101,82 @@ def test_object_keeps_its_colour_from_slice_to_slice():
     assert "2 objects outlined" in figure.get_label()
 
 
+# Detections
+
+# A ball of 3 mm around voxel (z, y, x) = (3, 10, 20), in voxels of 2 x 1 x 0.5 mm.
+DETECTIONS = {
+    "hit": [(6.0, 10.0, 10.0, 3.0)],
+    "false positive": [(6.0, 20.0, 5.0, 2.0)],
+    "missed": [(2.0, 5.0, 5.0, 1.0)],
+}
+FLAT = np.zeros((8, 30, 40))
+FLAT_SPACING = (2.0, 1.0, 0.5)
+
+
+def patches(ax, kind):
+    return [patch for patch in ax.patches if patch.get_gid() == kind]
+
+
+def test_detections_are_drawn_in_the_slices_that_they_reach_and_nowhere_else():
+    figure = plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, at_mm=range(0, 16, 2))
+    reached = {kind: [len(patches(ax, kind)) for ax in figure.axes] for kind in DETECTIONS}
+    assert reached["hit"] == [0, 0, 1, 1, 1, 0, 0, 0]
+    assert reached["false positive"] == [0, 0, 1, 1, 1, 0, 0, 0]
+    assert reached["missed"] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert figure.get_label().endswith("1 hit (circle), 1 false positive (square), 1 missed (dashed circle).")
+
+
+def test_a_detection_stands_where_it_lies_and_is_round_in_millimetres():
+    ax = plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, at_mm=[6]).axes[0]
+    (hit,) = patches(ax, "hit")
+    assert hit.center == (20, 10)  # x = 10 mm and y = 10 mm in voxels
+    assert hit.width * 0.5 == pytest.approx(hit.height * 1.0)
+    assert 6 <= hit.height * 1.0 < 7  # around the finding, not on it
+    cut = patches(plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, at_mm=[8]).axes[0], "hit")[0]
+    assert cut.height < hit.height
+
+
+def test_kinds_differ_in_shape_and_colour():
+    ax = plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, at_mm=[6]).axes[0]
+    (hit,), (false,) = patches(ax, "hit"), patches(ax, "false positive")
+    assert type(hit) is not type(false)
+    assert to_hex(hit.get_edgecolor()) != to_hex(false.get_edgecolor())
+    assert false.get_x() + false.get_width() / 2 == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("plane", "centre"), [("coronal", (20, 3)), ("sagittal", (10, 3))])
+def test_detections_turn_with_the_plane(plane, centre):
+    ax = plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, plane=plane, at_mm=[10]).axes[0]
+    assert patches(ax, "hit")[0].center == centre
+
+
+def test_a_small_detection_between_two_slices_is_drawn_in_the_nearer_one():
+    small = {"candidate": [(6.9, 10, 10, 0.1)]}
+    figure = plots.show_slices(FLAT, spacing_mm=FLAT_SPACING, detections=small, at_mm=[4, 6, 8])
+    assert [len(patches(ax, "candidate")) for ax in figure.axes] == [0, 1, 0]
+
+
+def test_shells_surround_the_finding_and_leave_it_to_be_seen():
+    shells, colours = as_shells(as_detections({"hit": [(20, 20, 20, 6.0)]}), (41, 41, 41), (1, 1, 1))
+    distance = np.linalg.norm(np.indices(shells.shape) - 20, axis=0)
+    assert set(np.unique(shells)) == {0, 1}
+    assert distance[shells > 0].min() > 6
+    assert distance[shells > 0].max() < 6 + 1.8  # the diagonal of a voxel
+    assert (shells[(distance > 6) & (distance < 6.5)] > 0).all(), "no holes"
+    assert len(colours) == 5
+
+
+def test_viewers_get_detections_as_a_layer_and_the_still_shows_them():
+    live = plots.view_volume(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS)
+    (viewer,) = live.widget.children
+    assert [volume.name for volume in viewer.volumes] == ["volume.nii", "detections.nii"]
+    drawn = np.asarray(nibabel.Nifti1Image.from_bytes(viewer.volumes[1].data).dataobj).T
+    assert set(np.unique(drawn)) == {0, 1, 2, 3}
+    assert [ax.get_title(loc="left") for ax in live.still.axes] == ["z = 2 mm", "z = 6 mm"]
+    slider = plots.view_volume(FLAT, spacing_mm=FLAT_SPACING, detections=DETECTIONS, backend="slider").widget
+    assert slider.children[0].max == 7
+
+
 # Viewers
 
 
@@ -173,6 +250,13 @@ def test_itkwidgets_without_a_browser_gives_way_and_says_so(monkeypatch):
         (lambda: plots.view_volume(VOLUME, spacing_mm=(1, 0, 1)), r"got \(1, 0, 1\)"),
         (lambda: plots.view_volume(VOLUME, plane="frontal"), "axial, coronal, sagittal, got 'frontal'"),
         (lambda: plots.show_slices(VOLUME, n=0), "at least 1 slice, got 0"),
+        (lambda: plots.show_slices(VOLUME, at_mm=[6]), r"from 0 to 5 mm, got \[6\]"),
+        (lambda: plots.show_slices(VOLUME, detections={"true": [(0, 0, 0, 1)]}), "of the kinds hit, missed"),
+        (
+            lambda: plots.show_slices(VOLUME, detections={"hit": [(0, 0, 0)]}),
+            r"\(z, y, x, radius\) in mm, got \(1, 3\)",
+        ),
+        (lambda: plots.show_slices(VOLUME, detections={"hit": [(0, 0, 0, -1)]}), "radius above 0 mm"),
     ],
 )
 def test_bad_input_is_answered_in_one_line(call, message):

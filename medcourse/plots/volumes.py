@@ -18,7 +18,7 @@ itkwidgets
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -29,8 +29,10 @@ from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
 from medcourse.plots.demos import play
+from medcourse.plots.detections import Detections, as_detections, as_shells, draw_section, in_words, through
 from medcourse.plots.figures import Live, describe, panels
 from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, label_colours, paint, show_image
+from medcourse.plots.nifti import to_nifti
 
 BACKENDS = ("auto", "niivue", "slider", "static", "itkwidgets")
 PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
@@ -45,12 +47,14 @@ def show_slices(
     *,
     spacing_mm: Spacing = (1.0, 1.0, 1.0),
     n: int = 4,
+    at_mm: Sequence[float] | None = None,
+    detections: Mapping[str, Any] | None = None,
     plane: str = "axial",
     limits: Limits | None = None,
     panel_inches: float = 1.9,
     alt: str | None = None,
 ) -> Figure:
-    """Show slices of a volume, evenly spaced, side by side and in their true proportions.
+    """Show slices of a volume, evenly spaced or where you want them, side by side and in their true proportions.
 
     Parameters
     ----------
@@ -61,6 +65,12 @@ def show_slices(
         Size of a voxel along (z, y, x) in millimetres.
     n : int
         Number of slices, at most all of them.
+    at_mm : sequence of float, optional
+        Show the slices nearest to these places instead, in millimetres from the first slice.
+    detections : mapping of kind to rows (z, y, x, radius), optional
+        Balls in millimetres from the middle of the first voxel. A kind has its own shape and colour: "hit" is a circle,
+        "missed" a dashed circle, "false positive" a square, "candidate" a diamond. Each is drawn in the slices that it
+        reaches.
     plane : {"axial", "coronal", "sagittal"}
         Slices across z, y or x.
     limits : (float, float), optional
@@ -77,7 +87,8 @@ def show_slices(
     Raises
     ------
     CourseError
-        The volume is not (Z, Y, X), labels do not match it, a spacing is not positive, or the plane is unknown.
+        The volume is not (Z, Y, X), labels do not match it, a spacing is not positive, the plane or a kind of detection
+        is unknown, or a place lies outside.
 
     Examples
     --------
@@ -85,11 +96,8 @@ def show_slices(
     >>> show_slices(np.zeros((8, 4, 4)), spacing_mm=(2, 1, 1), n=2).get_label()
     '2 axial slices, 4 to 12 mm, of a volume of 8 by 4 by 4 voxels (z, y, x).'
     """
-    scene = _scene(volume, labels, spacing_mm, limits, plane)
-    if n < 1:
-        raise CourseError(f"n must be at least 1 slice, got {n}")
-    n = min(n, scene.depth)
-    places = ((np.arange(n) + 0.5) * scene.depth / n).astype(int)  # the first and the last slice are mostly empty
+    scene = _scene(volume, labels, spacing_mm, limits, plane, detections=detections)
+    places = scene.places(n, at_mm)
     columns = min(len(places), 4)  # more would be shrunk on a page
     figure, axes = scene.panels(-(-len(places) // columns), columns, panel_inches)
     for ax in axes.flat:
@@ -98,9 +106,12 @@ def show_slices(
         scene.draw(ax, place, scale_bar=place == places[0])
     size = " by ".join(map(str, scene.voxels.shape))
     objects = "" if scene.marks is None else f", {scene.marks.max()} objects outlined"
+    if scene.detections:
+        objects += f", marked: {in_words(scene.detections)}"
     where = f"{places[0] * scene.step_mm:g} to {places[-1] * scene.step_mm:g} mm"
     return describe(
-        figure, alt or f"{len(places)} {plane} slices, {where}, of a volume of {size} voxels (z, y, x){objects}."
+        figure,
+        alt or f"{len(places)} {plane} slices, {where}, of a volume of {size} voxels (z, y, x){objects}.",
     )
 
 
@@ -109,6 +120,7 @@ def view_volume(
     labels: Any = None,
     *,
     spacing_mm: Spacing = (1.0, 1.0, 1.0),
+    detections: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
     plane: str | None = None,
     backend: str = "auto",
@@ -123,6 +135,8 @@ def view_volume(
         Objects to lay over it in colours; 0 is background.
     spacing_mm : (float, float, float)
         Size of a voxel along (z, y, x) in millimetres.
+    detections : mapping of kind to rows (z, y, x, radius), optional
+        As in `show_slices`. The slider draws them as it does; niivue and ITK show hollow balls, boxes and octahedra.
     limits : (float, float), optional
         Values shown black and white, such as a Hounsfield window; the range of the volume if not given.
     plane : {"axial", "coronal", "sagittal"}, optional
@@ -152,32 +166,20 @@ def view_volume(
     """
     if backend not in BACKENDS:
         raise CourseError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    still = show_slices(volume, labels, spacing_mm=spacing_mm, plane=plane or "axial", limits=limits, alt=alt)
+    still = show_slices(
+        volume,
+        labels,
+        spacing_mm=spacing_mm,
+        at_mm=through(detections, PLANES.get(plane or "axial", 0)),
+        detections=detections,
+        plane=plane or "axial",
+        limits=limits,
+        alt=alt,
+    )
     if backend == "static":
         return Live(None, still)
-    scene = _scene(volume, labels, spacing_mm, limits, plane)
+    scene = _scene(volume, labels, spacing_mm, limits, plane, detections=detections)
     return Live(_itkwidgets(scene) if backend == "itkwidgets" else _widget(scene, backend), still)
-
-
-def to_nifti(voxels: np.ndarray, spacing_mm: Spacing) -> Any:
-    """Return a volume (Z, Y, X) as a nibabel image (X, Y, Z) whose affine leads to RAS+ millimetres.
-
-    The first voxel is the origin. Whole numbers that fit are kept as int16, everything else becomes float32.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> to_nifti(np.zeros((8, 4, 2), dtype="uint8"), (3, 1, 0.5)).affine.diagonal().tolist()
-    [-0.5, -1.0, 3.0, 1.0]
-    """
-    import nibabel  # noqa: PLC0415  (only niivue needs it)
-
-    whole = voxels.dtype.kind in "bui" and voxels.min() >= -(2**15) and voxels.max() < 2**15
-    z, y, x = spacing_mm
-    make: Any = nibabel.Nifti1Image  # untyped
-    image = make(voxels.T.astype(np.int16 if whole else np.float32), np.diag([-x, -y, z, 1.0]))
-    image.header.set_xyzt_units("mm")
-    return image
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class _Scene:
     spacing_mm: Spacing
     limits: Limits
     plane: str | None  # None: all of them, where the viewer can
+    detections: Detections
 
     @property
     def axis(self) -> int:
@@ -210,6 +213,19 @@ class _Scene:
         height, width = (step for axis, step in enumerate(self.spacing_mm) if axis != self.axis)
         return height, width
 
+    def places(self, n: int, at_mm: Sequence[float] | None) -> np.ndarray:
+        """Return the numbers of n slices, evenly spaced, or of those nearest to places in millimetres."""
+        if at_mm is None:
+            if n < 1:
+                raise CourseError(f"n must be at least 1 slice, got {n}")
+            n = min(n, self.depth)
+            return ((np.arange(n) + 0.5) * self.depth / n).astype(int)  # the first and the last slice are mostly empty
+        wanted = np.rint(np.asarray(at_mm, float) / self.step_mm)
+        if wanted.ndim != 1 or not len(wanted) or not ((wanted >= 0) & (wanted < self.depth)).all():
+            reach = (self.depth - 1) * self.step_mm
+            raise CourseError(f"at_mm must hold places from 0 to {reach:g} mm, got {list(at_mm)}")
+        return wanted.astype(int)
+
     def panels(self, rows: int, columns: int, width_inches: float) -> tuple[Figure, np.ndarray]:
         """Make panels with the proportions of a slice, and room for its title."""
         height, width = (size for axis, size in enumerate(self.voxels.shape) if axis != self.axis)
@@ -226,12 +242,24 @@ class _Scene:
         ax.set_aspect(self.pixel_mm[0] / self.pixel_mm[1])
         if self.axis != PLANES["axial"]:
             ax.invert_yaxis()  # z grows towards the head, which is up
+        place_mm = place * self.step_mm
+        draw_section(
+            ax, self.detections, axis=self.axis, place_mm=place_mm, step_mm=self.step_mm, pixel_mm=self.pixel_mm
+        )
         if scale_bar:
             draw_scale_bar(ax, self.pixel_mm[1], "mm")
         return figure
 
 
-def _scene(volume: Any, labels: Any, spacing_mm: Spacing, limits: Limits | None, plane: str | None) -> _Scene:
+def _scene(
+    volume: Any,
+    labels: Any,
+    spacing_mm: Spacing,
+    limits: Limits | None,
+    plane: str | None,
+    *,
+    detections: Mapping[str, Any] | None = None,
+) -> _Scene:
     voxels = as_array(volume)
     if voxels.ndim != 3 or not voxels.size:
         raise CourseError(f"volume must have shape (Z, Y, X), got {voxels.shape}: index or squeeze it")
@@ -246,7 +274,7 @@ def _scene(volume: Any, labels: Any, spacing_mm: Spacing, limits: Limits | None,
         limits = low, high if high > low else low + 1  # a volume of one value has no range
     marks = None if labels is None else as_labels(labels, voxels.shape)
     colours = None if marks is None else label_colours(marks, reach=1)
-    return _Scene(voxels, marks, colours, spacing_mm, limits, plane)
+    return _Scene(voxels, marks, colours, spacing_mm, limits, plane, as_detections(detections))
 
 
 def _widget(scene: _Scene, backend: str) -> Any:
@@ -300,6 +328,11 @@ def _niivue(scene: _Scene) -> Any:
         layer = Volume(name="labels.nii", data=to_nifti(scene.marks, scene.spacing_mm).to_bytes(), opacity=0.5)
         layer.set_colormap_label(_lookup(scene.colours))
         layers.append(layer)
+    if scene.detections:
+        shells, colours = as_shells(scene.detections, scene.voxels.shape, scene.spacing_mm)
+        layer = Volume(name="detections.nii", data=to_nifti(shells, scene.spacing_mm).to_bytes(), opacity=0.9)
+        layer.set_colormap_label(_lookup(colours))
+        layers.append(layer)
     viewer.load_volumes(layers)
     # A box of ipywidgets' own shows itself in the same way whatever it holds.
     return ipywidgets.VBox([viewer])
@@ -331,10 +364,11 @@ def _itkwidgets(scene: _Scene) -> Any:
 
     scale = dict(zip("zyx", scene.spacing_mm, strict=True))
     layers = {"image": ngff_zarr.to_ngff_image(scene.voxels, dims=("z", "y", "x"), scale=scale)}
-    if scene.marks is not None:
-        layers["label_image"] = ngff_zarr.to_ngff_image(
-            scene.marks.astype(np.uint16), dims=("z", "y", "x"), scale=scale
-        )
+    if scene.marks is not None or scene.detections:
+        marks = np.zeros(scene.voxels.shape, np.uint16) if scene.marks is None else scene.marks.astype(np.uint16)
+        shells = as_shells(scene.detections, marks.shape, scene.spacing_mm)[0]
+        marks = np.where(shells > 0, shells + marks.max(), marks)
+        layers["label_image"] = ngff_zarr.to_ngff_image(marks, dims=("z", "y", "x"), scale=scale)
     mode = {"view_mode": f"{'ZYX'[scene.axis]}Plane"} if scene.plane else {}
     viewer = itkwidgets.view(**layers, vmin=scene.limits[0], vmax=scene.limits[1], **mode)
     box = ipywidgets.VBox([])
