@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fcs": ["read_fcs"],
         "folders": ["read_cells"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
+        "lymph": ["fetch_lymph_nodes", "find_lymph_cases", "read_lymph_nodes"],
         "medmnist": ["read_medmnist"],
         "mr": ["make_mr_slice"],
         "nodules": ["make_nodules"],
