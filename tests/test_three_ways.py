@@ -148,7 +148,8 @@ def relevant(todo, name):
     return chosen[: last + 1]
 
 
-SAMPLE = ("stub", "solution", "half", "a mistake in each", "others")
+# Every test both fails and passes in these; a kernel takes seconds, so the other submissions have the one process above.
+SAMPLE = ("a mistake in each", "others")
 
 
 def test_scores_are_those_of_a_real_kernel_and_of_stock_nbgrader(course, tmp_path):

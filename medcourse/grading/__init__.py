@@ -8,9 +8,10 @@ One submission. `splice` cleans it; `plan` says what is run; `sandbox` runs it; 
 function; `check` grades one's own work. `plain` with its child process `runner` is for systems without a sandbox, and
 `shell` is what both run cells in.
 
-A class. `workforce` are the workers, each with one of `engines`; `classroom` hands out the work; `journal` keeps what
-was found and `gradebook` writes it; `grades` is what a run says and `report` sums up; `preprocessors` is what nbgrader
-calls. `feedback` makes pages for students, of which `harmless` keeps what could harm.
+A class. `workforce` are the workers, each with one of `engines`; `crew` hands them submissions, `classroom` decides
+which; `journal` keeps what was found and `gradebook` writes it into nbgrader's `database`; `grades` is what a run says
+and `report` sums up; `preprocessors` is what nbgrader calls. `feedback` makes pages for students, of which `harmless`
+keeps what could harm.
 
 The tests of labs. `proofs` grades variants of answers, `mutants` makes some, replacing `segments` of text, and `audit`
 says what they show.

@@ -5,18 +5,17 @@ which ends at any moment costs what was under way and no more; `journal` and `gr
 """
 
 import os
-import queue
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from medcourse.errors import CourseError
+from medcourse.grading.crew import Crew, Job
 from medcourse.grading.grades import ClassGrades, StudentGrade
 from medcourse.grading.journal import FOLDER, Journal
 from medcourse.grading.release import check_slug
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 MAX_FILE_MB = 200
 """A file beyond that is not read."""
-
-LOST_SECONDS = 30
-"""How long a cluster may be without workers."""
 
 
 def grade_class(
@@ -107,13 +103,6 @@ class _Team:
         if self._force is None:
             self._force = self._stack.enter_context(Workforce(self._workers, self._cluster))
         return self._force
-
-
-@dataclass(frozen=True)
-class _Job:
-    student: str
-    key: str
-    submission: bytes
 
 
 class _ClassRun:
@@ -220,7 +209,7 @@ class _ClassRun:
             reference = key_of_solution(self.lab, self.settings)
             force = team.start()
             force.warm_up(self.lab, self.settings)
-            crew = _Crew(force, self.lab, self.settings, calibrates=reference not in self.journal.calibrated)
+            crew = Crew(force, self.lab, self.settings, calibrates=reference not in self.journal.calibrated)
             bar = tqdm(total=len(students), file=sys.stderr, disable=not progress, unit="submission", leave=False)
             with bar:
                 for job, outcome in crew.results(self._jobs(students)):
@@ -232,7 +221,7 @@ class _ClassRun:
         if self.trouble and self.unrecorded:
             self._try_again()
 
-    def _jobs(self, students: list[str]) -> Iterator[_Job]:
+    def _jobs(self, students: list[str]) -> Iterator[Job]:
         from medcourse.grading.submission import key  # noqa: PLC0415
 
         for student in students:
@@ -241,9 +230,9 @@ class _ClassRun:
             except CourseError as error:  # it was there a moment ago
                 self._look(student, "", str(error))
                 continue
-            yield _Job(student, key(self.lab, submission, self.settings), submission)
+            yield Job(student, key(self.lab, submission, self.settings), submission)
 
-    def _take(self, job: _Job, outcome: "Graded | str") -> None:
+    def _take(self, job: Job, outcome: "Graded | str") -> None:
         """Keep what came of a submission: a result, or why there is none this time."""
         if isinstance(outcome, str):
             self._look(job.student, job.key, outcome)
@@ -258,7 +247,7 @@ class _ClassRun:
             if self.first_grade is None:
                 self.first_grade = time.perf_counter() - self.started
 
-    def _record(self, job: _Job, run: "Run | None" = None) -> None:
+    def _record(self, job: Job, run: "Run | None" = None) -> None:
         from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
 
         run = run or self.journal.result(job.student, job.key).run
@@ -305,108 +294,6 @@ class _ClassRun:
             time.perf_counter() - self.started,
             self.first_grade,
         )
-
-
-class _Crew:
-    """Hands submissions to workers, a few at a time, and gives back what they find."""
-
-    def __init__(self, force: "Workforce", lab: "Lab", settings: "Settings", *, calibrates: bool) -> None:
-        self.force, self.lab, self.settings = force, lab, settings
-        self.calibrates = calibrates
-        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._under_way: dict[Any, _Job | None] = {}
-
-    def results(self, jobs: Iterator[_Job]) -> Iterator[tuple[_Job | None, Any]]:
-        """Yield (None, None) once the reference solution has earned its points, then each job with its outcome.
-
-        An outcome is what was found, or in words why nothing was. Submissions whose workers died are run once more
-        with no other beside them, for Dask counts a death against all that a worker had.
-        """
-        from medcourse.grading.workforce import IN_FLIGHT  # noqa: PLC0415
-
-        suspects: list[_Job] = []
-        early: list[tuple[_Job, Any]] = []
-        is_calibrated = not self.calibrates
-        if self.calibrates:
-            self._watch(self.force.calibrate(self.lab, self.settings), None)
-        self._fill(jobs, IN_FLIGHT * self.force.size)
-        while self._under_way:
-            job, future = self._next()
-            if job is None:
-                self._hold_to_the_solution(future)
-                yield None, None
-                is_calibrated = True
-                yield from early
-                early.clear()
-            elif _was_killed(future):
-                suspects.append(job)
-            elif is_calibrated:
-                yield job, _outcome(future)
-            else:
-                early.append((job, _outcome(future)))
-            self._fill(jobs, IN_FLIGHT * self.force.size - len(early))
-        for suspect in suspects:
-            self._fill(iter([suspect]), 1)
-            _, future = self._next()
-            yield suspect, _outcome(future)
-
-    def _fill(self, jobs: Iterator[_Job], size: int) -> None:
-        from medcourse.grading.submission import without_pictures  # noqa: PLC0415
-
-        while len(self._under_way) < size and (job := next(jobs, None)) is not None:
-            # Nobody grades pictures, and Dask keeps for long what it has sent.
-            submission = without_pictures(job.submission)
-            self._watch(self.force.grade(self.lab, submission, self.settings), job)
-
-    def _watch(self, future: Any, job: _Job | None) -> None:
-        self._under_way[future] = job
-        future.add_done_callback(self._done.put)
-
-    def _next(self) -> tuple[_Job | None, Any]:
-        """Wait for the next that is done."""
-        from medcourse.grading.workforce import ClusterError  # noqa: PLC0415
-
-        lost_since: float | None = None
-        while True:
-            try:
-                future = self._done.get(timeout=1.0)
-            except queue.Empty:
-                now = time.monotonic()
-                lost_since = (lost_since or now) if self.force.is_lost() else None
-                if lost_since is None or now - lost_since < LOST_SECONDS:
-                    continue
-                future = None
-            if future is None or future.status in {"cancelled", "lost"}:
-                where = f"cluster at {self.force.address}" if self.force.address else "workers"
-                raise ClusterError(f"the {where} went away: what was graded is kept, run again for the rest")
-            if future in self._under_way:
-                return self._under_way.pop(future), future
-
-    def _hold_to_the_solution(self, future: Any) -> None:
-        if _was_killed(future):
-            raise CourseError(f"the solution of {self.lab.slug} took its workers down: nobody was graded")
-        if wrong := future.result():
-            raise CourseError(wrong)
-
-
-def _was_killed(future: Any) -> bool:
-    from distributed import KilledWorker  # noqa: PLC0415
-
-    return future.status == "error" and isinstance(future.exception(), KilledWorker)
-
-
-def _outcome(future: Any) -> "Graded | str":
-    """Return what a worker found, or in words why it found nothing."""
-    if _was_killed(future):
-        return "the workers that graded it died, one after the other: look at it before anybody runs it"
-    if future.status == "error":
-        error = future.exception()
-        reason = " ".join(str(error).split())[:300]
-        return (
-            reason if isinstance(error, CourseError) else f"the grader failed on it: {type(error).__name__}: {reason}"
-        )
-    graded: Graded = future.result()
-    return graded
 
 
 def _agree(run: "Run", scores: dict[str, float | None] | None) -> bool:

@@ -33,12 +33,12 @@ from nbgrader import api, utils
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import common
-from sqlalchemy import create_engine, event, exc, inspect, make_url
-from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
+from sqlalchemy import exc
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from medcourse.errors import CourseError
 from medcourse.grading import cells, preprocessors
+from medcourse.grading.database import OpenGradebook, open_gradebook
 from medcourse.grading.notebooks import parse_notebook, to_text
 from medcourse.grading.plan import Run
 from medcourse.grading.submission import Lab
@@ -122,7 +122,7 @@ class Recorder:
     def __init__(self, course: Course, lab: Lab) -> None:
         self.course, self.lab = course, lab
         with _explained(), _quiet():
-            self._book = _open(course.directory, lab.slug)
+            self._book = open_gradebook(course.directory, lab.slug)
             try:
                 self._check()
                 self._converter = _Converter(course, self._book)
@@ -202,91 +202,6 @@ class Recorder:
             raise CourseError(f"the gradebook has another version of {self.lab.slug} than solutions/: {regenerate}")
 
 
-class _Session(Session):
-    """A session whose commits are nbgrader's steps on the way to one transaction."""
-
-    def commit(self) -> None:
-        pass
-
-    def really_commit(self) -> None:
-        super().commit()
-
-
-class _Gradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no types
-    """nbgrader's gradebook, kept open."""
-
-    begin_statement = "BEGIN"
-    db: Any
-
-    def __init__(self, url: str, course_id: str) -> None:
-        super().__init__(url, course_id)
-        self.db.remove()
-        self.engine.dispose()
-        self.db = scoped_session(sessionmaker(class_=_Session, autoflush=True, bind=self.engine))
-        self._sources: dict[tuple[str, ...], Any] = {}
-        self._of_student: dict[tuple[str, ...], dict[str, Any]] = {}  # until the next close
-        if self.engine.dialect.name == "sqlite":
-            # Python's driver begins a transaction late; ours asks for the lock before nbgrader does anything.
-            event.listen(self.engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
-            event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql(self.begin_statement))
-
-    def close(self) -> None:
-        """Forget what was loaded, so that whoever opens it next sees what was written; and stay open."""
-        self.db.flush()
-        self.db.expunge_all()
-        self._of_student.clear()
-
-    def begin(self) -> None:
-        self.begin_statement = "BEGIN IMMEDIATE"
-        self.db.connection()
-
-    def commit(self) -> None:
-        self.db().really_commit()
-        self.roll_back()
-
-    def roll_back(self) -> None:
-        self.begin_statement = "BEGIN"
-        self.db.remove()
-
-    def end(self) -> None:
-        self.db.remove()
-        self.engine.dispose()
-
-    def find_source_cell(self, *name: str) -> Any:
-        """Return what the lab says of a cell; asked for in each submission, and the same in each."""
-        return self._once(
-            "source", super().find_source_cell, name, ("name", "cell_type", "locked", "source", "checksum")
-        )
-
-    def find_graded_cell(self, *name: str) -> Any:
-        """Return what a graded cell is worth."""
-        return self._once("graded", super().find_graded_cell, name, ("name", "cell_type", "max_score"))
-
-    def find_grade(self, cell: str, *name: str) -> Any:
-        """Return one grade; all of the student's notebook are loaded at once."""
-        found = self._loaded(api.Grade, name).get(cell)
-        return found if found is not None else super().find_grade(cell, *name)
-
-    def find_comment(self, cell: str, *name: str) -> Any:
-        """Return one comment; all of the student's notebook are loaded at once."""
-        found = self._loaded(api.Comment, name).get(cell)
-        return found if found is not None else super().find_comment(cell, *name)
-
-    def _loaded(self, kind: Any, name: tuple[str, ...]) -> dict[str, Any]:
-        if (kind.__name__, *name) not in self._of_student:
-            notebook = self.find_submission_notebook(*name)
-            query = self.db.query(kind).filter(kind.notebook_id == notebook.id)
-            rows = query.options(joinedload(kind.cell)).all()
-            self._of_student[kind.__name__, *name] = {row.cell.name: row for row in rows}
-        return self._of_student[kind.__name__, *name]
-
-    def _once(self, kind: str, find: Callable[..., Any], name: tuple[str, ...], fields: tuple[str, ...]) -> Any:
-        if (kind, *name) not in self._sources:
-            found = find(*name)
-            self._sources[kind, *name] = SimpleNamespace(**{field: getattr(found, field) for field in fields})
-        return self._sources[kind, *name]
-
-
 class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
     """nbgrader's autograde for submissions that have been run, one after another with the same objects.
 
@@ -298,7 +213,7 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
 
     outcome: tuple[dict[str, str], Run] | None = None
 
-    def __init__(self, course: Course, book: _Gradebook) -> None:
+    def __init__(self, course: Course, book: OpenGradebook) -> None:
         super().__init__(coursedir=course.directory, config=course.config, log=_LOG)
         self.course = course
         self.writer = FilesWriter(parent=self, config=self.config)  # type: ignore[no-untyped-call]
@@ -347,24 +262,8 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
         self.clear()
 
 
-def _open(directory: CourseDirectory, slug: str) -> _Gradebook:
-    """Open a gradebook that there is: nbgrader would make one."""
-    url = make_url(directory.db_url)
-    in_file = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:")
-    is_there = not in_file or Path(str(url.database)).is_file()
-    if is_there:
-        engine = create_engine(url)
-        try:
-            is_there = inspect(engine).has_table("submitted_assignment")
-        finally:
-            engine.dispose()
-    if not is_there:
-        raise CourseError(f"expected a gradebook that knows {slug}: run `nbgrader generate_assignment {slug} --force`")
-    return _Gradebook(directory.db_url, directory.course_id)
-
-
 @contextlib.contextmanager
-def _kept_ready(book: _Gradebook) -> Iterator[None]:
+def _kept_ready(book: OpenGradebook) -> Iterator[None]:
     """Let nbgrader have the open gradebook wherever it would open one, and not check its own schema at each cell."""
     before = [module.Gradebook for module in _OPENS]
     for module in _OPENS:
