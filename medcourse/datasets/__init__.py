@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "download": ["data_folder", "fetch", "fetch_cell_tracking"],
         "fcs": ["read_fcs"],
         "folders": ["read_cells"],
+        "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
         "lymph": ["fetch_lymph_nodes", "find_lymph_cases", "read_lymph_nodes"],
         "medmnist": ["read_medmnist"],
