@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
-from medcourse.errors import CourseError
+from medcourse.datasets.ranges import check_ranges
 
 Floats = NDArray[np.float64]
 
@@ -82,15 +82,19 @@ def make_patients(
     >>> cohort.images.shape, cohort.labels.tolist()[::3]
     ((12, 48, 48), [0, 1, 0, 1])
     """
-    _check("n_patients", n_patients, 2)
-    _check("images_per_patient", images_per_patient, 1)
-    _check("size", size, 24)
-    _check("spacing_mm", spacing_mm, 0.1)
-    _check("malignant_share", malignant_share, 0, 1)
-    _check("label_effect", label_effect, 0)
-    _check("subject_sd", subject_sd, 0)
-    _check("diameter_mm", diameter_mm, 2)
-    _check("noise_hu", noise_hu, 0)
+    check_ranges(
+        [
+            ("n_patients", n_patients, 2, np.inf),
+            ("images_per_patient", images_per_patient, 1, np.inf),
+            ("size", size, 24, np.inf),
+            ("spacing_mm", spacing_mm, 0.1, np.inf),
+            ("malignant_share", malignant_share, 0, 1),
+            ("label_effect", label_effect, 0, np.inf),
+            ("subject_sd", subject_sd, 0, np.inf),
+            ("diameter_mm", diameter_mm, 2, np.inf),
+            ("noise_hu", noise_hu, 0, np.inf),
+        ]
+    )
     kinds, *streams = np.random.SeedSequence(seed).spawn(n_patients + 1)
     # Patients come in pairs of a random order, one malignant by the share, so that the first n are balanced too.
     rank = np.floor(np.arange(1, n_patients + 1) * malignant_share + 0.5)
@@ -266,10 +270,14 @@ def make_disease(
     CourseError
         A parameter is out of its range.
     """
-    _check("n_per_group", n_per_group, 2)
-    _check("n_subtypes", n_subtypes, 1, len(REGIONS))
-    _check("atrophy_sd", atrophy_sd, 0)
-    _check("correlation", correlation, 0, 0.99)
+    check_ranges(
+        [
+            ("n_per_group", n_per_group, 2, np.inf),
+            ("n_subtypes", n_subtypes, 1, len(REGIONS)),
+            ("atrophy_sd", atrophy_sd, 0, np.inf),
+            ("correlation", correlation, 0, 0.99),
+        ]
+    )
     rng = np.random.default_rng(seed)
     shared = rng.normal(size=(2 * n_per_group, 1))
     volumes = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * rng.normal(size=(2 * n_per_group, 3))
@@ -336,13 +344,17 @@ def make_treatment(
     CourseError
         A parameter is out of its range.
     """
-    _check("n_patients", n_patients, 2)
-    _check("n_baseline", n_baseline, 1)
-    _check("responder_share", responder_share, 0, 1)
-    _check("response_percent", response_percent, -99)
-    _check("response_sd_percent", response_sd_percent, 0)
-    _check("error_percent", error_percent, 0)
-    _check("median_ml", median_ml, 1e-6)
+    check_ranges(
+        [
+            ("n_patients", n_patients, 2, np.inf),
+            ("n_baseline", n_baseline, 1, np.inf),
+            ("responder_share", responder_share, 0, 1),
+            ("response_percent", response_percent, -99, np.inf),
+            ("response_sd_percent", response_sd_percent, 0, np.inf),
+            ("error_percent", error_percent, 0, np.inf),
+            ("median_ml", median_ml, 1e-6, np.inf),
+        ]
+    )
     rng = np.random.default_rng(seed)
     true_before = median_ml * np.exp(rng.normal(0, 0.7, n_patients))
     responds = rng.permutation(np.arange(n_patients) < round(responder_share * n_patients))
@@ -369,15 +381,14 @@ def nodule_pair(
 
     A volume goes with the cube of the diameter: a quarter less of volume is nine percent less of diameter.
     """
-    _check("change_percent", change_percent, -99)
+    check_ranges(
+        [
+            ("change_percent", change_percent, -99, np.inf),
+        ]
+    )
     anatomy = _draw_anatomy(np.random.default_rng(seed), 0.5, 0.0, diameter_mm)
     after = _Anatomy(**{**vars(anatomy), "radius": anatomy.radius * (1 + change_percent / 100) ** (1 / 3)})
     slices: Sequence[Floats] = [
         _image(np.random.default_rng([seed, 1]), each, size, spacing_mm, 20.0)[0] for each in (anatomy, after)
     ]
     return slices[0].astype(np.float32), slices[1].astype(np.float32)
-
-
-def _check(name: str, value: float, low: float, high: float = np.inf) -> None:
-    if not low <= value <= high:
-        raise CourseError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
