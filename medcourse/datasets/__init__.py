@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
         "lymph": ["fetch_lymph_nodes", "find_lymph_cases", "read_lymph_nodes"],
+        "luna": ["LunaScans", "read_luna"],
         "medmnist": ["read_medmnist"],
         "mr": ["make_mr_slice"],
         "nodules": ["make_nodules"],

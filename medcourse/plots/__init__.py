@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["figures"],
     submod_attrs={
-        "curves": ["plot_curve", "plot_intervals"],
+        "curves": ["plot_curve", "plot_froc", "plot_intervals"],
         "demos": ["demo"],
         "figures": ["Live", "describe", "panels"],
         "images": ["overlay", "show_image", "show_images", "show_map"],

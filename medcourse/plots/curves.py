@@ -1,8 +1,9 @@
-"""Training curves, and effects with their intervals."""
+"""Training curves, free-response curves, and effects with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -140,3 +141,63 @@ def plot_intervals(
     ax.tick_params(axis="y", length=0)
     ax.set_title(title, loc="left")
     return finish(ax, alt or f"{title or xlabel}, mean with interval; no effect is {null:g}. {' '.join(said)}")
+
+
+def plot_froc(
+    curves: Mapping[str, Any],
+    *,
+    unit: str = "scan",
+    title: str = "",
+    ax: Axes | None = None,
+    alt: str | None = None,
+) -> Figure:
+    """Plot free-response curves: sensitivity over false positives a scan, each doubling as wide as the next.
+
+    Parameters
+    ----------
+    curves : mapping of name to Bunch
+        What `froc.froc` or `froc.bootstrap_froc` gave: `false_positives` and `sensitivity`, and `low` and `high` for a
+        band. Dots stand where the competition performance metric reads the curve, from 1/8 to 8.
+    unit : str
+        What false positives are counted in: a scan, a patient, an image.
+    title : str
+    ax : Axes, optional
+    alt : str, optional
+        Description; the sensitivities at 1/8, 1 and 8 if not given.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    CourseError
+        There is no curve.
+
+    Examples
+    --------
+    >>> from sklearn.utils import Bunch
+    >>> plot_froc({"net": Bunch(false_positives=[0.0, 1.0], sensitivity=[0.5, 0.9])}).get_label()
+    'Sensitivity over false positives a scan. net: 0.55 at 1/8, 0.90 at 1, 0.90 at 8.'
+    """
+    if not curves:
+        raise CourseError("curves must hold at least one named curve, got none")
+    ax = start(ax, width_inches=5.5, proportion=0.75)
+    rates = 2.0 ** np.arange(-3, 4)
+    places, said = 2.0 ** np.linspace(-3, 3, 385), []
+    for i, (name, curve) in enumerate(curves.items()):
+        look: Any = {"color": PALETTE[i % len(PALETTE)]}
+        at = np.interp(rates, curve.false_positives, curve.sensitivity)
+        line = np.interp(places, curve.false_positives, curve.sensitivity)
+        ax.plot(places, line, label=name, linestyle=_DASHES[i % len(_DASHES)], **look)
+        ax.plot(rates, at, "o", markersize=4, **look)
+        if "low" in curve:
+            ax.fill_between(curve.false_positives, curve.low, curve.high, alpha=0.15, linewidth=0, **look)
+        said.append(f"{name}: {at[0]:.2f} at 1/8, {at[3]:.2f} at 1, {at[6]:.2f} at 8.")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(rates, labels=["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+    ax.minorticks_off()
+    ax.set(xlabel=f"false positives a {unit}", ylabel="sensitivity", xlim=(1 / 8.5, 8.5), ylim=(0, 1.02))
+    ax.set_title(title, loc="left")
+    ax.legend(loc="lower right")
+    return finish(ax, alt or f"{title or f'Sensitivity over false positives a {unit}'}. {' '.join(said)}")
