@@ -288,6 +288,28 @@ def test_likelihood_never_falls_with_one_subset():
     assert np.all(np.diff(found) > 0)
 
 
+def test_pet_and_ct_agree_in_millimetres_wherever_the_pet_lies_and_in_nothing_else():
+    def seen(**grid):
+        """Where the hottest place is and where the lesion is, in mm, and where the first lies if scaled to the CT."""
+        scan = make_pet_ct(counts=np.inf, lesion_mm=24, **grid)
+        hottest = np.array(np.unravel_index(scan.pet.argmax(), scan.pet.shape))
+        lesion = np.argwhere(scan.lesion).mean(axis=0) * scan.ct_spacing_mm + scan.ct_origin_mm
+        scaled = hottest * len(scan.ct) / len(scan.pet) * scan.ct_spacing_mm + scan.ct_origin_mm
+        return hottest * scan.pet_spacing_mm + scan.pet_origin_mm, lesion, scaled
+
+    for grid in ({}, {"pet_field_mm": 600.0, "pet_middle_mm": (30.0, -12.0)}, {"pet_spacing_mm": 3.0}):
+        place, lesion, scaled = seen(**grid)
+        assert np.hypot(*(place - lesion)) < 8
+        assert np.hypot(*(scaled - lesion)) > 20
+    # Only where both fields are the same does scaling get away with it.
+    place, lesion, scaled = seen(pet_field_mm=384.0, pet_middle_mm=(0.0, 0.0))
+    assert np.hypot(*(scaled - lesion)) < 8
+    with pytest.raises(CourseError, match="pet_field_mm must lie in"):
+        make_pet_ct(pet_field_mm=300.0)
+    with pytest.raises(CourseError, match="pet_middle_mm"):
+        make_pet_ct(pet_middle_mm=(0.0, 50.0))
+
+
 def test_pet_gives_back_the_uptake_and_needs_the_ct_for_it():
     quiet = make_pet_ct(counts=np.inf, lesion_mm=30, iterations=6)
     onto = {"onto_shape": quiet.ct.shape, "onto_spacing_mm": quiet.ct_spacing_mm, "onto_origin_mm": quiet.ct_origin_mm}
@@ -295,6 +317,7 @@ def test_pet_gives_back_the_uptake_and_needs_the_ct_for_it():
     assert on_ct.sum() == pytest.approx(quiet.truth.sum(), rel=0.03)
     assert on_ct[quiet.lesion].max() == pytest.approx(9, rel=0.2)
     blind = make_pet_ct(counts=np.inf, lesion_mm=30, iterations=6, correct_attenuation=False)
-    middle = np.s_[46:52, 46:52]
+    row, column = (round(-origin / 4) for origin in quiet.pet_origin_mm)  # where the body's middle is, 0 mm
+    middle = np.s_[row - 3 : row + 3, column - 3 : column + 3]
     assert blind.pet[middle].mean() < 0.6 * quiet.pet[middle].mean()
     assert pet.standardised_uptake(np.array(5.0), injected_mbq=350, weight_kg=70) == 1

@@ -17,15 +17,17 @@ Sequence = Literal["spin_echo", "gradient_echo", "inversion_recovery"]
 Pattern = Literal["regular", "random", "centre"]
 
 # (T1, T2) in ms at 1.5 T and 3 T, and proton density as a share of water's.
-# White and grey matter, muscle, blood: Stanisz et al., Magn Reson Med 54:507-12, 2005, doi:10.1002/mrm.20605.
+# White and grey matter, muscle, blood: Stanisz et al., Magn Reson Med 54:507-12, 2005, doi:10.1002/mrm.20605; but T1 of
+# white, grey and deep grey matter at 1.5 T as measured in people: Wright et al., MAGMA 21:121-30, 2008,
+# doi:10.1007/s10334-008-0104-8, for the values of excised tissue would leave no T1 contrast there, and clinics see one.
 # Fat, marrow: de Bazelaire et al., Radiology 230:652-9, 2004, doi:10.1148/radiol.2303021331.
-# T1 of fluid: Rooney et al., Magn Reson Med 57:308-18, 2007, doi:10.1002/mrm.21122. Its T2, deep grey matter (between
-# grey and white), skin, cortical bone (too short to be seen) and all densities are round numbers of ours.
+# T1 of fluid: Rooney et al., Magn Reson Med 57:308-18, 2007, doi:10.1002/mrm.21122. Its T2, deep grey matter at
+# 3 T (between grey and white), skin, cortical bone (too short to be seen) and all densities are round numbers of ours.
 RELAXATION: dict[float, dict[str, tuple[float, float]]] = {
     1.5: {
-        "white_matter": (884, 72),
-        "grey_matter": (1124, 95),
-        "deep_grey": (1020, 80),
+        "white_matter": (646, 72),
+        "grey_matter": (1197, 95),
+        "deep_grey": (1100, 80),
         "csf": (4300, 2000),
         "muscle": (1008, 44),
         "blood": (1441, 290),

@@ -1,5 +1,6 @@
 """Positron emission tomography beside CT: decays along lines, attenuated, counted, and turned back into activity."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.utils import Bunch
 
 from medcourse.datasets import phantoms
 from medcourse.datasets.ct import attenuation_of, to_hu
+from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
@@ -159,6 +161,8 @@ def make_pet_ct(
     iterations: int = 3,
     subsets: int = 8,
     pet_spacing_mm: float = 4.0,
+    pet_field_mm: float = 480.0,
+    pet_middle_mm: Point = (18.0, -26.0),
     ct_spacing_mm: float = 1.2,
     injected_mbq: float = 350.0,
     weight_kg: float = 70.0,
@@ -166,7 +170,9 @@ def make_pet_ct(
 ) -> Bunch:
     """Simulate a slice of PET/CT of a chest with FDG, and a lesion in the lung that takes up sugar.
 
-    PET and CT have their own grids, spacings and origins; the body lies at the same place in both.
+    PET and CT have their own grids, as on a real scanner: the CT is reconstructed in a field of 384 mm around the body,
+    the PET in a wider one around the middle of its ring, where the patient rarely lies. So spacing, size and origin
+    differ, and only millimetres say what belongs together.
 
     Parameters
     ----------
@@ -184,6 +190,10 @@ def make_pet_ct(
         Of OSEM.
     pet_spacing_mm, ct_spacing_mm
         Width of a pixel in either.
+    pet_field_mm
+        Width of the PET's field of view, in [384, 800].
+    pet_middle_mm
+        Where its middle lies, (y, x) from the middle of the body and of the CT; each in [-40, 40].
     injected_mbq, weight_kg
         For standardised uptake values.
     seed
@@ -207,9 +217,17 @@ def make_pet_ct(
         raise CourseError(f"counts must be > 0 (inf for no noise), got {counts}")
     if not 0 <= background_fraction < 1:
         raise CourseError(f"background_fraction must lie in [0, 1), got {background_fraction}")
+    check_ranges(
+        [
+            ("pet_field_mm", pet_field_mm, 384, 800),
+            ("pet_middle_mm[0]", pet_middle_mm[0], -40, 40),
+            ("pet_middle_mm[1]", pet_middle_mm[1], -40, 40),
+        ]
+    )
     n_views = 96
-    scene = _scene(lesion_mm, resolution_mm, pet_spacing_mm, ct_spacing_mm, seed)
-    n, matrix, survive = scene["n"], system_matrix(scene["n"], n_views), scene["survive"]
+    grids = _grids(ct_spacing_mm, pet_spacing_mm, pet_field_mm, pet_middle_mm)
+    scene = _scene(lesion_mm, resolution_mm, grids, seed)
+    n, matrix, survive = grids.pet_size, system_matrix(grids.pet_size, n_views), scene["survive"]
     trues = survive * (matrix @ scene["activity"].ravel())
     scale = (counts if np.isfinite(counts) else 1e9) / trues.sum()
     smooth = ndi.gaussian_filter(trues.reshape(n_views, n), (6, 12)).ravel()
@@ -224,8 +242,11 @@ def make_pet_ct(
     uptake = (image / scale).reshape(n, n)
     return Bunch(
         pet=uptake.astype(np.float32),
+        pet_spacing_mm=grids.pet_spacing_mm,
+        pet_origin_mm=grids.pet_origin_mm,
         ct=scene["ct"].copy(),
-        **scene["grids"],
+        ct_spacing_mm=grids.ct_spacing_mm,
+        ct_origin_mm=grids.ct_origin_mm,
         truth=scene["truth"].copy(),
         lesion=scene["lesion"].copy(),
         counts=events.reshape(n_views, n),
@@ -236,44 +257,53 @@ def make_pet_ct(
     )
 
 
+@dataclass(frozen=True)
+class Grids:
+    """Size, spacing and origin of both grids; the body's middle is at (0, 0) mm."""
+
+    ct_size: int
+    ct_spacing_mm: Point
+    ct_origin_mm: Point
+    pet_size: int
+    pet_spacing_mm: Point
+    pet_origin_mm: Point
+
+
+def _grids(ct_spacing_mm: float, pet_spacing_mm: float, pet_field_mm: float, pet_middle_mm: Point) -> Grids:
+    side, n = 2 * round(192 / ct_spacing_mm), round(pet_field_mm / pet_spacing_mm)
+    ct_origin, pet_corner = -(side - 1) / 2 * ct_spacing_mm, -(n - 1) / 2 * pet_spacing_mm
+    return Grids(
+        ct_size=side,
+        ct_spacing_mm=(ct_spacing_mm, ct_spacing_mm),
+        ct_origin_mm=(ct_origin, ct_origin),
+        pet_size=n,
+        pet_spacing_mm=(pet_spacing_mm, pet_spacing_mm),
+        pet_origin_mm=(pet_middle_mm[0] + pet_corner, pet_middle_mm[1] + pet_corner),
+    )
+
+
 @lru_cache(maxsize=4)  # a demo that moves counts and corrections looks at one body
-def _scene(
-    lesion_mm: float, resolution_mm: float, pet_spacing_mm: float, ct_spacing_mm: float, seed: int
-) -> dict[str, Any]:
+def _scene(lesion_mm: float, resolution_mm: float, grids: Grids, seed: int) -> dict[str, Any]:
     """Return the body as both scanners see it without noise; its arrays are shared, so copy what is handed out."""
-    side, n_views = 2 * round(192 / ct_spacing_mm), 96
-    body = phantoms.thorax(size=(side, side), spacing_mm=ct_spacing_mm, nodule_mm=lesion_mm, seed=seed)
+    n, n_views = grids.pet_size, 96
+    ct_mm, pet_mm = grids.ct_spacing_mm[0], grids.pet_spacing_mm[0]
+    body = phantoms.thorax(size=(grids.ct_size,) * 2, spacing_mm=ct_mm, nodule_mm=lesion_mm, seed=seed)
     truth = phantoms.coarsen(phantoms.lookup(UPTAKE, body.tissue), 2)
-    n = round(384 / pet_spacing_mm)
-    grids = _grids(side, ct_spacing_mm, n, pet_spacing_mm)
     onto: dict[str, Any] = {
-        "spacing_mm": grids["ct_spacing_mm"],
-        "origin_mm": grids["ct_origin_mm"],
+        "spacing_mm": grids.ct_spacing_mm,
+        "origin_mm": grids.ct_origin_mm,
         "onto_shape": (n, n),
-        "onto_spacing_mm": grids["pet_spacing_mm"],
-        "onto_origin_mm": grids["pet_origin_mm"],
+        "onto_spacing_mm": grids.pet_spacing_mm,
+        "onto_origin_mm": grids.pet_origin_mm,
     }
     # A PET pixel holds the mean of what lies in it, so the fine picture is smoothed by as much before it is sampled.
-    sigma = 0.29 * pet_spacing_mm / ct_spacing_mm
-    blur = resolution_mm / 2.355 / ct_spacing_mm
+    sigma = 0.29 * pet_mm / ct_mm
+    blur = resolution_mm / 2.355 / ct_mm
     mu = resample(ndi.gaussian_filter(attenuation_of(body, energy_kev=511), sigma), **onto)
     return {
-        "n": n,
-        "grids": grids,
         "truth": truth,
         "lesion": body.nodule[1::2, 1::2],
         "ct": to_hu(attenuation_of(body)).astype(np.float32),
         "activity": resample(ndi.gaussian_filter(truth, np.hypot(sigma, blur)), **onto),
-        "survive": np.exp(-(system_matrix(n, n_views) @ mu.ravel()) * n_views * pet_spacing_mm),
-    }
-
-
-def _grids(side: int, ct_spacing_mm: float, n: int, pet_spacing_mm: float) -> dict[str, Point]:
-    """Return spacing and origin of both grids; the body's middle is at (0, 0) mm."""
-    ct_origin, pet_origin = -(side - 1) / 2 * ct_spacing_mm, -(n - 1) / 2 * pet_spacing_mm
-    return {
-        "ct_spacing_mm": (ct_spacing_mm, ct_spacing_mm),
-        "ct_origin_mm": (ct_origin, ct_origin),
-        "pet_spacing_mm": (pet_spacing_mm, pet_spacing_mm),
-        "pet_origin_mm": (pet_origin, pet_origin),
+        "survive": np.exp(-(system_matrix(n, n_views) @ mu.ravel()) * n_views * pet_mm),
     }

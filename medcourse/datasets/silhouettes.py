@@ -92,26 +92,34 @@ def _hand_flesh(canvas: Canvas) -> Floats:
     thick = np.maximum(thick, 26 * np.sqrt(np.clip(palm, 0, 12) / 12))
     thick = np.maximum(thick, canvas.chord([(60, 0), (88, 0), (150, 1)], [29, 27, 29], 0.8))
     inside = thick > 0.5
-    closed = ndi.binary_closing(inside, iterations=max(1, round(2.5 / canvas.spacing_mm)))
-    smooth = ndi.gaussian_filter(thick, 2.2 / canvas.spacing_mm)
+    # The arm goes on below the picture: closing must not take its lower edge for an end.
+    margin = max(1, round(2.5 / canvas.spacing_mm))
+    closed = ndi.binary_closing(np.pad(inside, margin, mode="edge"), iterations=margin)[margin:-margin, margin:-margin]
+    smooth = ndi.gaussian_filter(thick, 2.2 / canvas.spacing_mm, mode="nearest")
     return np.where(closed, np.maximum(smooth, 1.0), 0.0)
 
 
 def _long_bone(canvas: Canvas, start: Floats, end: Floats, shaft: float, *, last: bool) -> tuple[Floats, Floats]:
-    """Return outer and inner path of a tube with thick ends; the last bone of a finger ends in a tuft."""
+    """Return outer and inner path of a tube with thick, blunt ends; the last bone of a finger ends in a tuft."""
     along = (end - start) / np.linalg.norm(end - start)
-    t = np.linspace(0, 1, 24)
-    start, end = start + 1.9 * along, end - (4.5 if last else 1.9) * along
-    points = start + t[:, None] * (end - start)
-    flare = 0.6 * np.exp(-((t / 0.2) ** 1.6)) + (0.1 if last else 0.42) * np.exp(-(((1 - t) / 0.17) ** 1.8))
+    start, end = start + 1.0 * along, end - (3.6 if last else 1.0) * along  # cartilage, or the fingertip's flesh
+    dy, dx = canvas.y - start[0], canvas.x - start[1]
+    place, across = dy * along[0] + dx * along[1], dy * along[1] - dx * along[0]
+    length = float(np.linalg.norm(end - start))
+    t = np.clip(place / length, 0, 1)
+    base, head = np.exp(-((t / 0.22) ** 2)), np.exp(-(((1 - t) / (0.16 if last else 0.2)) ** 2))
+    radius = shaft * (0.97 + 0.55 * base + (0.12 if last else 0.42) * head)
     if last:  # it tapers, then widens a little under the nail
-        flare -= 0.3 * np.clip(t - 0.3, 0, 0.45)
-    radii = shaft * (1 + flare)
-    # Rounded ends: the tube draws a half ball of the last radius, so the line stops that much earlier.
-    inset = np.clip(radii[0] * 0.75, 0, None) * along
-    points = points + inset * (1 - t)[:, None] - inset * t[:, None] * (0.75 if not last else 0.5)
-    wall = shaft * (0.36 - 0.24 * np.exp(-((t / 0.22) ** 2)) - 0.24 * np.exp(-(((1 - t) / 0.22) ** 2)))
-    return canvas.chord(points, radii), canvas.chord(points, np.maximum(radii - np.maximum(wall, 0.35), 0.1))
+        radius *= 1 - 0.22 * np.clip((t - 0.15) / 0.4, 0, 1)
+    from_end = np.clip(np.minimum(place / (0.7 * shaft), (length - place) / (1.15 * shaft)), 0, 1)
+    radius *= np.sqrt(1 - (1 - from_end) ** 2.5)
+    wall = np.maximum(shaft * (0.36 - 0.24 * base - 0.24 * head), 0.35)
+    return _across_tube(radius, across), _across_tube(radius - wall, across)
+
+
+def _across_tube(radius: Floats, across: Floats) -> Floats:
+    """Return the path through a round tube of this radius, at this distance from its axis."""
+    return np.where(radius > np.abs(across), 2 * np.sqrt(np.maximum(radius**2 - across**2, 0)), 0.0)
 
 
 def _ring(canvas: Canvas, start: Floats, end: Floats) -> Floats:
