@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage as ndi
 
 from medcourse.datasets import make_nodules
-from medcourse.datasets.nodules import BLOOD_HU, ct_noise
+from medcourse.datasets.lesions import BLOOD_HU
+from medcourse.datasets.noise import ct_noise
 from medcourse.datasets.tubes import MURRAY, Segment, filled, vessel_tree
 from medcourse.errors import CourseError
 

@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "resize": ["shrink"],
         "rois": ["read_rois"],
         "xray": ["make_mammogram", "make_radiograph"],
+        "thorax": ["make_chest", "make_chests"],
         "ultrasound": ["gestational_age_days", "make_ultrasound"],
     },
 )

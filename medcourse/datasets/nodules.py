@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy import ndimage as ndi
 from sklearn.utils import Bunch
 
+from medcourse.datasets.lesions import BLOOD_HU, LUNG_HU, SOLID_HU, draw_nodule, draw_spicules
+from medcourse.datasets.noise import FWHM, ct_noise
 from medcourse.datasets.tubes import (
     Floats,
     Segment,
@@ -21,12 +22,8 @@ from medcourse.datasets.tubes import (
 )
 from medcourse.errors import CourseError
 
-# Hounsfield units, typical of a chest CT without contrast agent at full inspiration.
-LUNG_HU, BLOOD_HU, SOLID_HU = -860.0, 40.0, 30.0
-GROUND_GLASS_HU = (-650.0, -450.0)  # hazy, so that vessels are still seen through it
 MUSCLE_HU, FAT_HU, BONE_HU, MARROW_HU = 50.0, -100.0, 700.0, 250.0
 KINDS = ("solid", "subsolid", "vessel")
-_FWHM = 2 * np.sqrt(2 * np.log(2))  # width of a Gaussian at half its height, over its sigma
 
 
 def make_nodules(
@@ -124,7 +121,7 @@ def make_nodules(
     axes: list[Floats] = [
         (np.arange(n, dtype=np.float64) - (n - 1) / 2) * mm for n, mm in zip(shape, spacing_mm, strict=True)
     ]
-    blur = np.array([spacing_mm[0], resolution_mm, resolution_mm]) / _FWHM / spacing_mm
+    blur = np.array([spacing_mm[0], resolution_mm, resolution_mm]) / FWHM / spacing_mm
     volumes, nodules, vessels, scenes = [], [], [], []
     for i in range(n_volumes):
         rng = np.random.default_rng([seed, i, 0])
@@ -157,41 +154,6 @@ def make_nodules(
     )
 
 
-def ct_noise(
-    rng: np.random.Generator,
-    shape: tuple[int, ...],
-    spacing_mm: tuple[float, float, float],
-    *,
-    resolution_mm: float = 0.9,
-) -> Floats:
-    """Return noise of standard deviation 1 with the correlation of a CT slice reconstructed by back-projection.
-
-    In the slice, noise power is f exp(-(f / f0)^2): the ramp filter leaves power proportional to the frequency f, and
-    the kernel, whose transfer function is a Gaussian of the resolution, takes away what it blurs.
-
-    Parameters
-    ----------
-    rng
-        Source of the noise.
-    shape, spacing_mm
-        Of the volume, (z, y, x).
-    resolution_mm
-        Width at half height of the point spread function in the slice.
-
-    Returns
-    -------
-    (Z, Y, X) array.
-    """
-    fz, fy, fx = np.meshgrid(
-        *(fft.fftfreq(n, mm) for n, mm in zip(shape, spacing_mm, strict=True)), indexing="ij", sparse=True
-    )
-    across = np.sqrt(fy**2 + fx**2)
-    sigma, sigma_z = resolution_mm / _FWHM, spacing_mm[0] / _FWHM
-    power = across * np.exp(-((2 * np.pi * sigma * across) ** 2)) * np.exp(-((2 * np.pi * sigma_z * fz) ** 2))
-    noise = fft.ifftn(fft.fftn(rng.normal(size=shape)) * np.sqrt(power)).real
-    return np.asarray(noise / np.sqrt(power.mean()))
-
-
 @dataclass
 class _Scene:
     """What a volume holds in its middle; places are in millimetres from the middle of the volume."""
@@ -220,10 +182,13 @@ def _draw(
     hu += vessel * (BLOOD_HU - hu)
     nodule = np.zeros_like(hu)
     if scene.is_nodule:
-        nodule, density = _nodule(rng, scene, axes)
+        nodule, density, _ = draw_nodule(
+            rng, axes, scene.centre, diameter_mm=scene.diameter_mm, subsolid=scene.is_subsolid
+        )
         hu += nodule * (np.maximum(density, hu) - hu)  # through ground glass one still sees the vessels
         if scene.is_spiculated and not scene.is_subsolid:
-            hu += 0.8 * filled(_spicules(rng, scene), axes) * (SOLID_HU - np.minimum(hu, SOLID_HU))
+            strands = draw_spicules(rng, scene.centre, diameter_mm=scene.diameter_mm)
+            hu += 0.8 * filled(strands, axes) * (SOLID_HU - np.minimum(hu, SOLID_HU))
     if scene.at_pleura:
         hu = _chest_wall(rng, scene, axes, hu)
     return hu, nodule > 0.5, vessel > 0.5
@@ -280,47 +245,6 @@ def _mimic(rng: np.random.Generator, scene: _Scene, axes: list[Floats], tilt_deg
     fork = scene.centre - axis * rng.uniform(1.5, 3) * scene.diameter_mm
     away = unit(-axis + 1.2 * perpendicular(rng, axis))
     return tubes + vessel_tree(rng, fork, away, radius_mm=0.55 * radius, reach_mm=length)
-
-
-def _nodule(rng: np.random.Generator, scene: _Scene, axes: list[Floats]) -> tuple[Floats, Floats]:
-    """Return how much of each voxel is nodule, and its density in HU."""
-    unevenness = rng.uniform(0.02, 0.1)
-    lobes = [(random_direction(rng), rng.normal(0, unevenness)) for _ in range(4)]
-    radius = scene.diameter_mm / 2
-    share = _lobed(axes, scene.centre, radius, lobes, soft_mm=1.2 if scene.is_subsolid else 0.0)
-    if not scene.is_subsolid:
-        return share, np.full_like(share, rng.normal(SOLID_HU, 12))
-    hazy = ndi.gaussian_filter(rng.normal(size=share.shape), [1.0 / (axis[1] - axis[0]) for axis in axes])
-    density = rng.uniform(*GROUND_GLASS_HU) + 40 * hazy / max(float(hazy.std()), 1e-9)
-    if rng.random() < 0.5:  # part-solid: a core that the ground glass surrounds
-        place = scene.centre + 0.3 * radius * random_direction(rng)
-        core = _lobed(axes, place, radius * rng.uniform(0.25, 0.5), lobes, soft_mm=0.3)
-        density = density + core * (SOLID_HU - density)
-    return share, density
-
-
-def _lobed(
-    axes: list[Floats], centre: Floats, radius_mm: float, lobes: list[tuple[Floats, float]], *, soft_mm: float
-) -> Floats:
-    """Return how much of each voxel lies in a ball whose radius varies with the direction; its edge may be soft."""
-    grid = np.meshgrid(*(axis - c for axis, c in zip(axes, centre, strict=True)), indexing="ij", sparse=True)
-    distance = np.sqrt(sum(g**2 for g in grid)) + 1e-9
-    bulge = np.ones_like(distance)
-    for direction, height in lobes:
-        cosine = sum(g * d for g, d in zip(grid, direction, strict=True)) / distance
-        bulge += height * (2.5 * cosine**3 - 1.5 * cosine + 1.5 * cosine**2 - 0.5)  # Legendre 2 and 3: mean 0
-    return np.asarray(np.clip(0.5 - (distance - radius_mm * bulge) / (voxel_mm(axes) + soft_mm), 0, 1))
-
-
-def _spicules(rng: np.random.Generator, scene: _Scene) -> list[Segment]:
-    """Return thin strands that leave the nodule's surface and end in the lung."""
-    radius = scene.diameter_mm / 2
-    strands = []
-    for _ in range(rng.integers(6, 12)):
-        direction = random_direction(rng)
-        end = scene.centre + direction * (radius + rng.uniform(0.4, 1.1) * radius)
-        strands.append(Segment(scene.centre + direction * 0.8 * radius, end, 0.5, 0.15))
-    return strands
 
 
 def _chest_wall(rng: np.random.Generator, scene: _Scene, axes: list[Floats], hu: Floats) -> Floats:

@@ -1,0 +1,332 @@
+"""The shape of a chest in three dimensions, drawn with smooth surfaces and tubes; no person was scanned for it.
+
+Millimetres, (z, y, x): z from the feet to the head, 0 where the trachea divides; y from the front to the back, x from the
+patient's right to the left, both 0 in the middle. Surfaces are maps of depth (`medcourse.datasets.shapes`) on a coarse
+grid: millimetres inside, negative outside.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from medcourse.datasets.lungtree import Tree, beside, grow_into
+from medcourse.datasets.shapes import curve
+from medcourse.datasets.tubes import Floats, Segment
+
+Field = NDArray[np.float32]
+COARSE_MM = 3.0
+GRID = tuple(np.arange(low, high + 1, COARSE_MM) for low, high in ((-195.0, 126.0), (-126.0, 126.0), (-174.0, 174.0)))
+RIB_PITCH_MM, VERTEBRA_MM = 24.0, 22.0
+
+# Half axes (front to back, right to left) and middle (y) of the space inside of the ribs, by height: an adult's.
+_CAGE = np.array(
+    [(-195, 88, 126, 4), (-100, 85, 130, 4), (-40, 82, 127, 3), (0, 77, 118, 5), (40, 64, 102, 12), (70, 48, 78, 19)]
+    + [(95, 26, 45, 25), (108, 6, 12, 26), (130, 2, 4, 26)]
+)
+
+# Tubes along points (z, y, x) with a radius at each, in which blood or air flows.
+VESSELS: dict[str, Sequence[tuple[float, float, float, float]]] = {
+    "aorta": [
+        (-52, -2, 2, 13),
+        (-25, -13, -14, 15),
+        (0, -17, -18, 15),
+        (18, -14, -13, 14),
+        (29, 0, 6, 13),
+        (29, 16, 20, 12.5),
+        (20, 31, 27, 12),
+        (0, 41, 29, 12),
+        (-50, 45, 26, 11.5),
+        (-110, 42, 17, 11),
+        (-200, 40, 8, 10),
+    ],
+    "brachiocephalic artery": [(38, -4, 2, 6.5), (55, -2, -8, 6), (80, 4, -18, 5), (120, 4, -22, 4)],
+    "left carotid": [(39, 6, 13, 4), (60, 8, 15, 3.6), (120, 8, 22, 3.2)],
+    "left subclavian": [(38, 19, 22, 5), (60, 22, 26, 4.6), (82, 16, 34, 4.4), (96, 4, 60, 4)],
+    "superior vena cava": [(42, -14, -27, 8), (15, -6, -35, 9), (-15, -2, -37, 9.5), (-42, -4, -36, 11)],
+    "right innominate vein": [(42, -14, -27, 8), (70, -12, -30, 7), (110, -8, -36, 6)],
+    "left innominate vein": [
+        (40, -16, -26, 7),
+        (46, -30, -4, 6.5),
+        (56, -24, 22, 6),
+        (80, -14, 34, 6),
+        (110, -10, 40, 5),
+    ],
+    "azygos": [(-195, 42, -6, 3), (0, 41, -9, 3.6), (9, 36, -16, 4), (12, 20, -28, 4), (10, 2, -34, 4.2)],
+    "inferior vena cava": [(-75, 4, -30, 11), (-105, 14, -28, 12), (-200, 20, -24, 11)],
+    "pulmonary trunk": [(-52, -46, 8, 14), (-30, -38, 14, 14), (-14, -24, 19, 13.5), (-8, -12, 24, 12)],
+    "right pulmonary artery": [(-13, -18, 20, 10), (-18, -1, 2, 10.5), (-18, 6, -20, 10), (-18, 8, -38, 9)],
+    "left pulmonary artery": [(-9, -12, 24, 11.5), (-2, 4, 34, 10.5), (-6, 19, 43, 9), (-22, 28, 48, 7.5)],
+    "right upper pulmonary vein": [(-44, 6, -22, 8), (-36, -2, -42, 6.5), (-26, -4, -54, 5)],
+    "right lower pulmonary vein": [(-52, 16, -22, 8), (-58, 24, -42, 6.5), (-66, 30, -54, 5)],
+    "left upper pulmonary vein": [(-42, 6, 32, 7.5), (-32, 0, 46, 6.5), (-18, -6, 56, 5)],
+    "left lower pulmonary vein": [(-50, 18, 30, 7.5), (-58, 28, 46, 6.5), (-66, 32, 56, 5)],
+}
+AIRWAYS: dict[str, Sequence[tuple[float, float, float, float]]] = {
+    "trachea": [(125, 2, 0, 8), (70, 10, -1, 8.5), (30, 17, -3, 8.5), (4, 21, -2, 9)],
+    "right main bronchus": [(4, 21, -5, 7), (-12, 22, -22, 6.5), (-16, 22, -30, 6.2)],
+    "right upper bronchus": [(-13, 22, -26, 4.8), (-10, 21, -44, 4.4)],
+    "bronchus intermedius": [(-16, 22, -30, 5.5), (-40, 25, -37, 5)],
+    "left main bronchus": [(4, 21, 0, 6.5), (-12, 24, 20, 6), (-25, 27, 40, 5.6)],
+    "left upper bronchus": [(-25, 27, 40, 4.6), (-25, 20, 53, 4.2)],
+    "left lower bronchus": [(-25, 27, 40, 4.8), (-42, 34, 46, 4.4)],
+}
+# Whose blood brightens at which time after the injection of a contrast agent.
+CIRCULATION = {
+    "arteries": ("aorta", "brachiocephalic artery", "left carotid", "left subclavian"),
+    "veins": (
+        "superior vena cava",
+        "right innominate vein",
+        "left innominate vein",
+        "azygos",
+        "inferior vena cava",
+    ),
+}
+OESOPHAGUS = [(125, 16, 3, 6), (60, 24, 4, 6), (20, 33, 6, 6.5), (0, 36, 7, 6.5), (-50, 35, 8, 7), (-110, 26, 12, 7)]
+# Where lobes' airways begin, with their radius; their arteries run on this side of them.
+LOBES: dict[str, tuple[tuple[float, float, float], float, tuple[float, float, float]]] = {
+    "right upper": ((-10, 21, -44), 4.2, (0, -1, 0.3)),
+    "right middle": ((-40, 24, -37), 3.2, (0.2, 0, -1)),
+    "right lower": ((-41, 26, -38), 4.4, (0, 0, -1)),
+    "left upper": ((-25, 20, 53), 4.2, (0.8, 0.5, 0)),
+    "left lower": ((-42, 34, 46), 4.3, (0.2, 0, 1)),
+}
+# Chambers and walls of the heart: middle, half axes, direction of the first half axis, thickness of the muscle.
+_CHAMBERS = (
+    ((-74, -22, 42), (42, 25, 25), (-0.5, -0.5, 0.7), 9.0),  # left ventricle
+    ((-72, -44, 4), (34, 24, 36), (1.0, 0.25, 0.0), 3.0),  # right ventricle
+    ((-62, -14, -34), (32, 24, 24), (1.0, 0.0, 0.0), 2.0),  # right atrium
+    ((-48, 15, 3), (19, 16, 33), (1.0, 0.2, 0.0), 2.0),  # left atrium
+)
+
+
+@dataclass(frozen=True)
+class Torso:
+    """A person's chest: depths on `GRID`, and tubes.
+
+    Attributes
+    ----------
+    fields
+        Name to (Z, Y, X) float32.
+    scale
+        (3,) millimetres of this person for one of the grid.
+    vessels
+        Tubes of "arteries", "veins" and "lungs", in the grid's millimetres.
+    airways, oesophagus
+        Tubes.
+    arteries, veins, bronchi
+        A tree a lobe.
+    """
+
+    fields: dict[str, Field]
+    scale: Floats
+    vessels: dict[str, list[Segment]]
+    airways: list[Segment]
+    oesophagus: list[Segment]
+    bronchi: list[Tree]
+    arteries: list[Tree]
+    veins: list[Tree]
+
+
+def draw_torso(
+    rng: np.random.Generator, place_nodes: Callable[[dict[str, Field], Floats], None], *, n_points: int = 1500
+) -> Torso:
+    """Draw a chest.
+
+    Parameters
+    ----------
+    rng
+        Source of the person.
+    place_nodes
+        Called with fields and scale before the lungs fill what is left; may raise `middle`, the mediastinum.
+    n_points
+        How many ends of vessels an adult's lung of 2.4 litres has.
+    """
+    scale = np.clip(rng.normal(1, 0.04, 3) + rng.normal(0, 0.02), 0.9, 1.08)
+    z, y, x = np.meshgrid(*(axis.astype(np.float32) for axis in GRID), indexing="ij", sparse=True)
+    fields: dict[str, Field] = {}
+    fat_mm = rng.uniform(5, 17)
+    half_y, half_x, middle = (np.interp(z, _CAGE[:, 0], _CAGE[:, i]).astype(np.float32) for i in (1, 2, 3))
+    cage = _ellipse(y - middle, x, half_y, half_x, 2.3) + 1.2 * smooth(rng, 45)
+    behind = 5 * np.exp(-((x / 14) ** 2)) * (y > 0)  # the furrow over the spine
+    muscle = _ellipse(y - 2, x, 97, 147, 2.35) - behind + 1.2 * smooth(rng, 50)
+    muscle = np.minimum(muscle, 160 - np.abs(x))
+    thick = fat_mm * np.clip(1 + 0.25 * smooth(rng, 60) + 0.5 * np.abs(x / 150) ** 3 - 0.4 * (y > 70), 0.35, 2)
+    fields["cage"], fields["muscle"], fields["skin"] = cage, muscle, muscle + thick
+    fields["planes"], fields["texture"] = smooth(rng, 22), smooth(rng, 7)
+
+    vessels, airways, gullet = _tubes(rng)
+    heart, blood = _heart(rng, z, y, x)
+    fields["heart"], fields["blood"] = heart, blood
+    fields["diaphragm"] = _diaphragm(z, y, x) + 2 * smooth(rng, 40)
+    around = [*vessels["arteries"], *vessels["veins"], *vessels["lungs"], *airways, *gullet]
+    fields["middle"] = _middle(z, y, x, heart, around)
+    fields["organs"] = _organs(z, y, x, fields, around)
+    place_nodes(fields, scale)
+    undulation = 3 * smooth(rng, 40)
+    fields["oblique"] = (y - 70) * 0.757 - (z - 40) * 0.655 + undulation  # positive in the lower lobe
+    fields["minor"] = z + 28 + 0.002 * (x + 80) ** 2 + undulation  # positive above: right upper lobe
+    lung = np.minimum(np.minimum(cage, -fields["middle"]), -fields["diaphragm"])
+    fields["lung"] = lung
+    bronchi, arteries, veins = _trees(rng, fields, n_points)
+    return Torso(fields, scale, vessels, airways, gullet, bronchi, arteries, veins)
+
+
+def smooth(rng: np.random.Generator, scale_mm: float) -> Field:
+    """Return smooth noise on `GRID`, of mean 0 and variance about 1, whose bumps are about `scale_mm` wide."""
+    noise: Field | None = None
+    counts = [int((axis[-1] - axis[0]) / scale_mm) + 5 for axis in GRID]
+    noise = rng.standard_normal(counts, dtype=np.float32)
+    for axis, n in zip(GRID, counts, strict=True):
+        place = (axis[:, None] - axis[0]) / scale_mm + 2 - np.arange(n)[None, :]
+        weight = np.exp(-0.5 * (place / 0.6) ** 2)
+        weight /= np.sqrt((weight**2).sum(1, keepdims=True))
+        noise = np.moveaxis(np.tensordot(weight.astype(np.float32), noise, (1, 0)), 0, -1)
+    return np.ascontiguousarray(noise)
+
+
+def _ellipse(y: Field, x: Field, half_y: Field | float, half_x: Field | float, power: float) -> Field:
+    """Return the depth in a superellipse around 0, along the ray from its middle."""
+    scale = (np.abs(y / half_y) ** power + np.abs(x / half_x) ** power) ** (1 / power)
+    scale = np.maximum(scale, 1e-3)
+    radius = np.sqrt(y**2 + x**2)
+    return np.asarray(np.minimum(radius / scale - radius, 300), np.float32)
+
+
+def _ellipsoid(
+    z: Field, y: Field, x: Field, middle: Sequence[float], half: Sequence[float], axis: Sequence[float]
+) -> Field:
+    """Return the depth in an ellipsoid whose first half axis lies along a direction."""
+    first = np.asarray(axis, float) / np.linalg.norm(axis)
+    third = np.array([0.0, 0.0, 1.0]) - first[2] * first
+    third /= np.linalg.norm(third)
+    offset = [z - middle[0], y - middle[1], x - middle[2]]
+    total: Field = np.zeros((1, 1, 1), np.float32)
+    for direction, length in zip((first, np.cross(third, first), third), half, strict=True):
+        along = sum(o * np.float32(d) for o, d in zip(offset, direction, strict=True))
+        total = total + (along / np.float32(length)) ** 2
+    scale = np.sqrt(total) + 1e-3
+    radius = np.sqrt(sum(o**2 for o in offset))
+    return np.asarray(radius / scale - radius, np.float32)
+
+
+def _tubes(rng: np.random.Generator) -> tuple[dict[str, list[Segment]], list[Segment], list[Segment]]:
+    """Return great vessels, airways and oesophagus, each person's a little elsewhere."""
+    shift = rng.normal(0, 1.5, 3)
+    size = np.clip(rng.normal(1, 0.07), 0.85, 1.2)
+
+    def tube(points: Sequence[Sequence[float]], size: float) -> list[Segment]:
+        table = np.asarray(points, float)
+        way = curve(table, 6 * len(table))
+        way[:, :3] += shift
+        return [Segment(a[:3], b[:3], size * a[3], size * b[3]) for a, b in zip(way[:-1], way[1:], strict=True)]
+
+    vessels: dict[str, list[Segment]] = {"arteries": [], "veins": [], "lungs": []}
+    for name, points in VESSELS.items():
+        where = next((group for group, names in CIRCULATION.items() if name in names), "lungs")
+        vessels[where] += tube(points, size)
+    airways = [segment for points in AIRWAYS.values() for segment in tube(points, 1.0)]
+    return vessels, airways, tube(OESOPHAGUS, np.clip(rng.normal(1, 0.1), 0.8, 1.3))
+
+
+def _heart(rng: np.random.Generator, z: Field, y: Field, x: Field) -> tuple[Field, Field]:
+    """Return depths in the heart with its muscle, and in the blood of its chambers."""
+    size = np.clip(rng.normal(1, 0.05), 0.9, 1.12)
+    heart = blood = np.full([len(axis) for axis in GRID], -200, np.float32)
+    left: Field | None = None
+    for middle, half, axis, wall in _CHAMBERS:
+        chamber = _ellipsoid(z, y, x, middle, [size * h for h in half], axis)
+        if left is None:
+            left = chamber
+        else:  # the muscle of the left ventricle, the thickest, stands between it and the others
+            chamber = np.minimum(chamber, -left - _CHAMBERS[0][3])
+        heart, blood = np.maximum(heart, chamber + np.float32(wall)), np.maximum(blood, chamber)
+    return heart, np.asarray(blood + 1.0 * smooth(rng, 9), np.float32)
+
+
+def _diaphragm(z: Field, y: Field, x: Field) -> Field:
+    """Return the depth below the domes of the diaphragm."""
+    right = -98 - 0.0075 * (y + 5) ** 2 - 0.0065 * (x + 62) ** 2
+    left = -108 - 0.0075 * (y + 5) ** 2 - 0.0065 * (x - 68) ** 2
+    return np.asarray(np.maximum(right, left) - z, np.float32)
+
+
+def _middle(z: Field, y: Field, x: Field, heart: Field, tubes: list[Segment]) -> Field:
+    """Return the depth in the mediastinum and beside the spine: all that lies between the lungs, and fat around it."""
+    bend = 12 * (z / 100) ** 2  # the spine is bent, its middle farthest back
+    spine = _ellipse(y - 66 + np.minimum(bend, 14), x, 38, 25, 2.6)
+    front = np.where(y < 0, 11 + 0.0 * z - np.abs(x - 4) - 0.05 * (y + 60), -100).astype(np.float32)
+    middle = np.maximum(np.maximum(heart + 3, spine), front)
+    core = _ellipse(y - 8, x, 34, 22, 2.4) + np.minimum(0, (95 - z) * 0.5)
+    middle = np.maximum(middle, core)
+    raise_tubes(middle, [s for s in tubes if max(abs(s.start[2]), abs(s.end[2])) < 44], margin_mm=2.5)
+    return np.asarray(ndi.gaussian_filter(middle, 1.0, mode="nearest"), np.float32)
+
+
+def _organs(z: Field, y: Field, x: Field, fields: dict[str, Field], tubes: list[Segment]) -> Field:
+    """Return the depth in whatever a lymph node cannot grow into: tubes, heart, spine, chest wall."""
+    spine = _ellipse(y - 54 + np.minimum(12 * (z / 100) ** 2, 14), x, 18, 20, 2.2)
+    organs = np.maximum(np.maximum(fields["heart"], spine), 3 - fields["cage"])
+    raise_tubes(organs, tubes, margin_mm=1.0)
+    return np.asarray(organs, np.float32)
+
+
+def raise_tubes(depth: Field, tubes: list[Segment], *, margin_mm: float) -> None:
+    """Raise a depth on `GRID` to that in tubes, thickened by a margin, in place."""
+    for tube in tubes:
+        reach = max(tube.start_radius_mm, tube.end_radius_mm) + margin_mm + 9
+        box = []
+        for axis, a, b in zip(GRID, tube.start, tube.end, strict=True):
+            box.append(slice(*np.searchsorted(axis, [min(a, b) - reach, max(a, b) + reach]).tolist()))
+        z, y, x = (axis[part] for axis, part in zip(GRID, box, strict=True))
+        if not (len(z) and len(y) and len(x)):
+            continue
+        along = tube.end - tube.start
+        offset = (
+            (z - tube.start[0])[:, None, None],
+            (y - tube.start[1])[None, :, None],
+            (x - tube.start[2])[None, None, :],
+        )
+        t = np.clip(sum(o * a for o, a in zip(offset, along, strict=True)) / max(along @ along, 1e-9), 0, 1)
+        distance = np.sqrt(sum((o - t * a) ** 2 for o, a in zip(offset, along, strict=True)))
+        radius = tube.start_radius_mm + t * (tube.end_radius_mm - tube.start_radius_mm)
+        part = tuple(box)
+        depth[part] = np.maximum(depth[part], radius + margin_mm - distance)
+
+
+def _trees(
+    rng: np.random.Generator, fields: dict[str, Field], n_points: int
+) -> tuple[list[Tree], list[Tree], list[Tree]]:
+    """Return, a lobe each, the airways, the arteries beside them and the veins between them."""
+    bronchi, arteries, veins = [], [], []
+    for name, (root, radius, towards) in LOBES.items():
+        side, place = name.split()
+        where = fields["lung"] > 3.0
+        where &= (GRID[2] < 0) == (side == "right")
+        lower = fields["oblique"] > 0
+        if place == "lower":
+            where &= lower
+        elif side == "left":
+            where &= ~lower
+        else:
+            where &= ~lower & ((fields["minor"] > 0) == (place == "upper"))
+        voxels = np.argwhere(where)
+        n = max(20, int(n_points * len(voxels) * COARSE_MM**3 / 2.4e6))  # an adult's lung holds about 2.4 litres
+        points = _random_points(rng, voxels, n)
+        airway = grow_into(rng, np.array(root, float), points, radius_mm=radius)
+        bronchi.append(airway)
+        artery = Tree(airway.start, airway.end, airway.radius_mm * 1.12, airway.parent)
+        arteries.append(beside(artery, 1.15 * (airway.radius_mm + artery.radius_mm) + 0.3, towards))
+        above = place != "lower"
+        source = {(0, 1): (-26, -4, -54), (0, 0): (-66, 30, -54), (1, 1): (-18, -6, 56), (1, 0): (-66, 32, 56)}
+        start = np.array(source[side == "left", above], float)
+        veins.append(grow_into(rng, start, _random_points(rng, voxels, n), radius_mm=radius * 1.1))
+    return bronchi, arteries, veins
+
+
+def _random_points(rng: np.random.Generator, voxels: NDArray[np.int64], n: int) -> Floats:
+    """Return n points in voxels of `GRID`, in millimetres."""
+    chosen = voxels[rng.integers(0, len(voxels), n)] + rng.uniform(-0.5, 0.5, (n, 3))
+    return np.asarray(chosen * COARSE_MM + [axis[0] for axis in GRID])
