@@ -5,5 +5,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["cost", "plain", "unet"],
-    submod_attrs={"plain": ["AutoEncoder", "PlainCNN"], "unet": ["UNet"]},
+    submod_attrs={"multiview": ["MultiViewNet"], "plain": ["AutoEncoder", "PlainCNN"], "unet": ["UNet"]},
 )
