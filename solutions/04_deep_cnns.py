@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Lab 4: what depth costs, and what it needs
 #
-# A radiology department has CT scans of 60 patients, one workstation, and a question: is the round spot in this slice a
-# nodule, or a vessel that crosses it? Should the network see one slice, three, or the whole volume? Will it fit into
+# A radiology department has CT scans of 60 patients, one workstation, and a question: is the round spot in this slice, the
+# *candidate*, a nodule, or a vessel that crosses it? Should the network see one slice, three, or the whole volume? Will it fit into
 # memory? Will 60 patients do? In this lab you answer before you train, then train and see who was right.
 #
 # **You will be able to**
@@ -41,8 +41,9 @@ testing.begin_lab(seed=4)
 plots.use_style()
 
 # %% [markdown]
-# Look at three candidates, each in the axial slice through its middle and in the coronal one, in the window that
-# radiologists use for lungs (-1350 to 150 HU).
+# Look at three candidates, each in two slices: *axial*, across the body, and *coronal*, from head to foot as if the patient faced
+# you. Values are Hounsfield units (HU): air is -1000, water 0, blood about 40. They are shown in a window
+# for lungs: -1350 HU and below is black, 150 HU and above white.
 #
 # **Predict first:** which of the three would you call a nodule, from the upper row alone?
 
@@ -64,8 +65,8 @@ plots.describe(
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# a and c are nodules, one solid and one of ground glass. b is a vessel: in the coronal slice it goes on and on. From
-# the axial slice alone nobody could be sure.
+# a and c are nodules. a is solid; c is *subsolid*: hazy, so that vessels are seen through it (radiologists say *ground glass*).
+# b is a vessel: in the coronal slice it goes on and on. Of a and b, the axial slices alone leave nobody sure.
 #
 # </details>
 #
@@ -80,12 +81,12 @@ plots.describe(
 #
 # - *parameters*: one weight for each voxel of each kernel, and there is a kernel for each pair of channels; and one
 #   bias for each channel that comes out;
-# - *FLOPs*: at each place, for each channel that comes out, each weight is multiplied and the product added. A
+# - *FLOPs* (floating-point operations): at each place each weight is used once: it is multiplied, and the product is added. A
 #   multiplication and an addition are **two** operations. Biases are not counted, as PyTorch's own counter does not;
 # - *values*: the numbers that come out, and must be kept for the way back.
 #
-# **Predict first:** a kernel of 3 x 3 becomes one of 3 x 3 x 3, an image of 64 x 64 a volume of 64 x 64 x 64. By what factor
-# do parameters grow, and by what factor FLOPs?
+# **Predict first:** a kernel of 3 x 3 becomes one of 3 x 3 x 3, an image of 64 x 64 a volume of 64 x 64 x 64, with padding 1. By
+# what factor do weights grow, and by what factor FLOPs?
 #
 # <details><summary>Hint</summary>
 #
@@ -210,6 +211,13 @@ for inputs, outputs, side, dims, expected in [(1, 8, 10, 3, 8 * 8**3), (6, 2, 5,
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>Your prediction, and the answer</summary>
+#
+# Three times the weights. Each stands at 64 times as many places, so FLOPs grow 192 times: memory for *weights* is hardly ever
+# what stops 3D.
+#
+# </details>
+#
 # ## Exercise 2: what a network costs
 #
 # A network is a list of layers, each a dict. `models.plain.plain_layers` writes such a list:
@@ -476,6 +484,14 @@ for name, layers, expected in [
     close(receptive_field(layers)[1], expected, f"the step after {name}", "strides multiply, kernels do not matter")
 ### END HIDDEN TESTS
 
+# %% [markdown]
+# <details><summary>Your prediction, and the answer</summary>
+#
+# Pooling in between sees more: 8 voxels against 6. After the pooling each step of the second kernel is two voxels long. So networks
+# that must see far pool early, and lose detail early.
+#
+# </details>
+
 # %% tags=["picture"] picture="field"
 from matplotlib.patches import Rectangle
 
@@ -652,12 +668,22 @@ for channels, shift in [(1, 0.4), (3, -0.6)]:
 # there was no gain for `patience` epochs in a row.
 #
 # Epoch $t$ is a gain if its loss is lower than that of the best epoch so far by more than `min_gain`:
-# $L_t < L_{best} - \text{min\_gain}$. The first epoch is the best one until another is. A loss that is NaN is
-# never a gain, not even in the first epoch.
+# $L_t < L_{best} - \text{min\_gain}$. The first loss that is a number is a gain, for there is nothing to beat.
+#
+# A loss may be NaN (not a number) when a training breaks down. NaN is never a gain: such an epoch waits, wherever it stands. As long as
+# there was no gain at all, epoch 0 counts as the best. Two examples with `patience=2`:
+#
+# | epoch | 0 | 1 | 2 | 3 | 4 | result |
+# |---|---|---|---|---|---|---|
+# | loss | 0.7 | 0.6 | NaN | 0.65 | 0.5 | |
+# | | gain | gain | waits, 1 | waits, 2: stop | never trained | (3, 1) |
+# | loss | NaN | NaN | 0.4 | 0.3 | 0.2 | |
+# | | waits, 1 | waits, 2: stop | never trained | never trained | never trained | (1, 0) |
 #
 # <details><summary>Hint</summary>
 #
-# Keep the best loss (infinite at first) and its epoch. How many epochs lie between it and now?
+# Keep three things: the best loss (infinite at first), its epoch, and how many epochs in a row had no gain. Every comparison
+# with NaN is false, so it matters which way round you ask.
 #
 # </details>
 
@@ -759,13 +785,18 @@ plots.describe(
 # 2. *Data:* the gap between training and test AUC closes from 24 to 200 training volumes.
 # 3. *Dimension:* 3D beats 2.5D beats 2D on vessels that fool a single slice.
 # 4. *Remedies* at 48 training volumes, each by itself, on the 2D network: flips and quarter turns, dropout of one half, batch norm,
-#    weight decay, and stopping early.
+#    weight decay, and stopping early. Each is to raise the test AUC, and to make the network less over-confident.
 # 5. *No labels:* with 20 labels, the code of an auto-encoder that saw 200 unlabelled volumes beats the pixels.
+#
+# AUC, the area under the ROC curve, judges only in which *order* a network puts the candidates: 0.5 is a coin, 1 is perfect. A network
+# that knows its training set by heart may still order well, and be far too sure. **Over-confidence** is the mean
+# probability of what it calls, minus the share that it calls rightly: 97 % sure and 77 % right is 0.2, and 0 is honest.
 #
 # Two opponents that are no networks stand beside them: logistic regression on all voxels, and on the first 16
 # principal components (PCA), which are an unsupervised representation, too, and a much older one.
 #
-# **Predict first:** which of the five remedies will help, and which of the opponents will be hard to beat?
+# **Predict first:** which of the five remedies will raise the AUC, which will lower the over-confidence, and which of the
+# opponents will be hard to beat? Note it; the picture at the end answers.
 
 # %% tags=["experiment"]
 from medcourse.errors import CourseError
@@ -842,6 +873,12 @@ def loss_of(net, x, y) -> float:
 def auc_of(net, x, y) -> float:
     logits = logits_of(net, x)
     return float(roc_auc_score(y, (logits[:, 1] - logits[:, 0]).numpy()))
+
+
+def overconfidence_of(net, x, y) -> float:
+    """Mean probability of what the network calls, minus the share that it calls rightly."""
+    probability, called = logits_of(net, x).softmax(1).max(1)
+    return float(probability.mean() - (called == torch.as_tensor(y)).float().mean())
 
 
 def train(net, x, y, *, seed: int, augment: bool = False, decay: float = 0.0, watch=None):
@@ -955,23 +992,26 @@ def by_dimension(data: dict, seed: int) -> dict:
 
 
 def by_remedy(data: dict, seed: int) -> dict:
-    """Test AUC and gap of the 2D network with few volumes, without and with each remedy; and early stopping."""
+    """Test AUC and over-confidence of the 2D network with few volumes, without and with each remedy."""
     x, valid, test = (as_input(data[part][0], "2D") for part in ("train", "valid", "test"))
     y, test_y = data["train"][1], data["test"][1]
     few = fresh("2D", seed)
     train(few, x[:FEW], y[:FEW], seed=seed)
     out = {"gap of few": auc_of(few, x[:FEW], y[:FEW]) - auc_of(few, test, test_y)}
-    for name, (options, settings) in REMEDIES.items():
+
+    def note(remedy, net):
+        out[f"AUC, {remedy}"] = auc_of(net, test, test_y)
+        out[f"over-confidence, {remedy}"] = overconfidence_of(net, test, test_y)
+
+    for remedy, (options, settings) in REMEDIES.items():
         net = fresh("2D", seed, **options)
-        watch = (valid, data["valid"][1]) if name == "none" else None
+        watch = (valid, data["valid"][1]) if remedy == "none" else None
         losses, weights = train(net, x[:SOME], y[:SOME], seed=seed, watch=watch, **settings)
-        out[name] = auc_of(net, test, test_y)
-        out[f"gap, {name}"] = auc_of(net, x[:SOME], y[:SOME]) - out[name]
-        if watch:
+        note(remedy, net)
+        if watch:  # the same run, but with the weights from before the turn
             _, best = early_stop(losses, patience=6)
-            late = loss_of(net, test, test_y)
             net.load_state_dict(weights[best])
-            out["early minus late"] = loss_of(net, test, test_y) - late
+            note("stopping early", net)
             out["validation loss"] = losses
     return out
 
@@ -1030,14 +1070,12 @@ rows = [
     claim("AUC, 3D network minus logistic regression on voxels, above 0", difference("3D", "voxels"), above=0),
     claim("AUC, 3D network minus PCA and logistic regression, above 0", difference("3D", "PCA of voxels"), above=0),
 ]
-for remedy in list(REMEDIES)[1:]:
-    rows.append(
-        claim(f"AUC with {SOME} volumes (2D), {remedy} minus none, above 0", difference(remedy, "none"), above=0)
-    )
-    gaps = difference(f"gap, {remedy}", "gap, none")
-    rows.append(claim(f"Gap of AUC with {SOME} volumes (2D), {remedy} minus none, below 0", gaps, below=0))
+for remedy in [*list(REMEDIES)[1:], "stopping early"]:
+    better = difference(f"AUC, {remedy}", "AUC, none")
+    rows.append(claim(f"AUC with {SOME} volumes (2D), {remedy} minus none, above 0", better, above=0))
+    surer = difference(f"over-confidence, {remedy}", "over-confidence, none")
+    rows.append(claim(f"Over-confidence with {SOME} volumes (2D), {remedy} minus none, below 0", surer, below=0))
 rows += [
-    claim("Test loss, stopped early minus trained to the end, below 0", summary["early minus late"].tolist(), below=0),
     claim(
         f"AUC with {LABELS} labels, auto-encoder's code minus pixels, above 0", difference("code", "pixels"), above=0
     ),
@@ -1053,7 +1091,24 @@ effects.report(rows)
 #
 # {{effects}}
 #
+# And your prediction? In that run flips and turns helped both measures. Weight decay and stopping early made the network more
+# honest, while a higher AUC is not shown for them. The opponents without layers were the hard ones: the 3D network
+# beats logistic regression by about 0.01 of AUC.
+#
+# Over-confidence below 0 is no gain, either: such a network is too unsure. Look in the table of means how far each went.
+#
 # </details>
+
+# %% tags=["experiment"]
+figure, axes = plots.panels(1, 2, width_inches=4.6, height_inches=2.6)
+for ax, measure in zip(axes[0], ("AUC", "Over-confidence")):
+    chosen = {
+        row.claim.split("(2D), ")[1].split(" minus")[0]: (row.ours, row.low, row.high)
+        for row in rows
+        if row.claim.startswith(f"{measure} with {SOME}")
+    }
+    plots.plot_intervals(chosen, xlabel=f"{measure}, change", ax=ax)
+figure
 
 # %% tags=["experiment"]
 curves = {f"seed {seed}": result["validation loss"] for seed, result in zip(effects.seeds(), results)}
@@ -1085,11 +1140,11 @@ plots.describe(
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# **Question 2.** One of your five remedies showed no effect in the table, or an effect in the wrong direction. Name it. Say why that
-# does not prove that it is useless, and design one experiment that could show what it is worth for your own data.
+# **Question 2.** Some of your five remedies showed no effect on AUC or on over-confidence, or one in the wrong direction. Name one. Say why
+# that does not prove that it is useless, and design one experiment that could show what it is worth for your own data.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_remedy", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-# For example weight decay: the interval of its change of AUC held 0. Five seeds and 200 test volumes leave an interval as wide
+# For example dropout: the interval of its change of AUC held 0. Five seeds and 200 test volumes leave an interval as wide
 # as the effect may be, the strength was one value of many, the network is small and the training short. An experiment:
 # fix the test set, take the strength from a grid by validation data only, repeat over at least 20 seeds or cross-validation folds
 # by patient at two sizes of the training set, and give the difference within each fold with its interval, decided on beforehand.

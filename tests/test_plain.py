@@ -66,6 +66,11 @@ def test_inputs_are_the_middle_slices():
     assert as_input(cube[:, :6], "3D").shape == (2, 1, 6, 8, 8)
 
 
+def test_a_slice_does_not_keep_its_volume_in_memory():
+    slices = torch.as_tensor(as_input(np.zeros((2, 8, 8, 8), dtype=np.float32), "2D"))
+    assert slices.untyped_storage().nbytes() == 2 * 8 * 8 * 4
+
+
 @pytest.mark.parametrize("kind", ["2D", "2.5D", "3D"])
 def test_the_network_takes_its_input(kind):
     net = network_for(kind, batch_norm=True, dropout=0.5)

@@ -212,7 +212,7 @@ def as_input(volumes: NDArray[Any] | Sequence[Any], kind: Input) -> NDArray[np.f
         raise CourseError(f"volumes must have shape (N, Z, Y, X), got {array.shape}")
     _, z, y, x = array.shape
     if kind == "2D":
-        return array[:, None, z // 2]
+        return np.ascontiguousarray(array[:, None, z // 2])  # a view would keep the whole volumes in memory
     if kind == "2.5D":
         if not z == y == x:
             raise CourseError(f"2.5D needs cubes, got {(z, y, x)} voxels: resample them to one spacing and crop")

@@ -150,6 +150,27 @@ MISTAKES = {
                 "        if loss < best - min_gain:\n            waited = 0\n        if loss < best:\n            best, best_epoch = loss, epoch",
             )
         ],
+        "counts from epoch 0, even if that was no gain": """
+def early_stop(losses, patience, min_gain=0.0):
+    best, best_epoch = float("inf"), 0
+    for epoch, loss in enumerate(losses):
+        if loss < best - min_gain:
+            best, best_epoch = loss, epoch
+        if epoch - best_epoch >= patience:
+            return epoch, best_epoch
+    return len(losses) - 1, best_epoch
+""",
+        "the first loss is the best, even if it is NaN": """
+def early_stop(losses, patience, min_gain=0.0):
+    best, best_epoch, waited = losses[0], 0, 0
+    for epoch, loss in list(enumerate(losses))[1:]:
+        waited += 1
+        if loss < best - min_gain:
+            best, best_epoch, waited = loss, epoch, 0
+        if waited == patience:
+            return epoch, best_epoch
+    return len(losses) - 1, best_epoch
+""",
         "counted from 1": [("enumerate(losses)", "enumerate(losses, 1)"), ("len(losses) - 1", "len(losses)")],
         "stops at the end only": [("        if waited == patience:\n            return epoch, best_epoch\n", "")],
     },
