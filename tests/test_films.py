@@ -143,6 +143,7 @@ def test_nodules_lie_in_the_lung_and_their_number_follows_the_knob():
         lambda: make_mass_rois(0),
         lambda: make_mass_rois(1, mass_share=2),
         lambda: make_microcalcifications(1, clusters=3),
+        lambda: make_microcalcifications(1, quanta_per_mm2=0),
         lambda: make_chest_radiographs(1, size=8),
         lambda: make_chest_radiographs(1, diameter_mm=(9, 4)),
     ],

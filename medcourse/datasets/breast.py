@@ -111,7 +111,7 @@ def make_mass_rois(
     mass_share
         Share of regions with a mass, in [0, 1].
     grain_mm
-        Film grain, see `medcourse.datasets.film.expose`.
+        As in `medcourse.datasets.film.expose`.
     seed
         Same seed, same regions; region i does not depend on `n_rois`.
 
@@ -225,10 +225,8 @@ def make_microcalcifications(
     ----------
     n_images
         Number of pieces, >= 1.
-    size
-        Side in pixels.
-    spacing_mm
-        Width of a pixel.
+    size, spacing_mm, grain_mm
+        As in `make_mass_rois`.
     clusters
         Mean number of clusters a piece; each piece has 0, 1 or 2.
     specks
@@ -239,8 +237,8 @@ def make_microcalcifications(
         Factor on what specks attenuate; 0 hides them.
     dust_per_cm2
         Bright artefacts of the film on a square centimetre.
-    grain_mm, quanta_per_mm2
-        See `medcourse.datasets.film.expose`.
+    quanta_per_mm2
+        As in `medcourse.datasets.film.expose`: fewer, more mottle.
     seed
         Same seed, same pieces; piece i does not depend on `n_images`.
 
@@ -268,6 +266,7 @@ def make_microcalcifications(
             ("contrast", contrast, 0, 10),
             ("dust_per_cm2", dust_per_cm2, 0, 1000),
             ("grain_mm", grain_mm, 0, 0.1),
+            ("quanta_per_mm2", quanta_per_mm2, 1, np.inf),
         ]
     )
     images = np.empty((n_images, size, size), np.float32)

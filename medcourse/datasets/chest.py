@@ -45,7 +45,7 @@ def make_chest_radiographs(
     contrast
         Factor on what nodules attenuate; 0 hides them.
     scatter_fraction, grain_mm
-        See `medcourse.datasets.film.expose`.
+        As in `medcourse.datasets.film.expose`.
     seed
         Same seed, same radiographs; radiograph i does not depend on `n_images`.
 
