@@ -73,8 +73,14 @@ plots.describe(
 #
 # All images of a drawn patient are tested, none of the others.
 #
-# **Predict first:** ten patients have one image each, and an eleventh has ninety. You draw *images* until ten are in
-# the test. How often is the eleventh patient in it?
+# **Predict first:** ten patients have one image each, and an eleventh has ninety. Somebody draws ten *images* for the test. How often is one of the eleventh's among them? And how
+# often should he be tested, if ten of eleven patients are?
+#
+# <details><summary>Answer</summary>
+#
+# Practically always: without him, exactly the ten others would have to be drawn, one case in $1.7 \cdot 10^{13}$. Drawn by patient, he is in the test in 10 of 11 cases, as everybody.
+#
+# </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "split_by_patient", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -150,6 +156,16 @@ close(
     "the split of the same seed, drawn twice",
     "use random numbers of your own, made from the seed",
 )
+two = np.repeat(["B", "A"], [1, 19])  # one image of B, 19 of A
+often_b = np.mean([np.asarray(split_by_patient(two, 1, seed=seed), float)[0] for seed in range(100)])
+close(
+    float(often_b),
+    0.5,
+    "how often B is tested, who has 1 of 20 images, in 100 splits with n_test=1",
+    "is each patient as likely as the other, and each seed another split?",
+    rtol=0,
+    atol=0.2,
+)
 ### BEGIN HIDDEN TESTS
 ids = np.repeat(np.arange(4), [30, 1, 2, 1])
 n_draws = 240
@@ -221,13 +237,13 @@ def bootstrap_interval(
 # </details>
 
 # %% nbgrader={"grade": true, "grade_id": "bootstrap_interval_patients", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# Whole patients, as often as drawn.
-values, owner = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0, 0, 1, 1])
+# Whole patients, as often as drawn. Patient 7 has three hits, patient 9 one miss.
+values, owner = np.array([1.0, 1.0, 0.0, 1.0]), np.array([7, 7, 9, 7])
 close(
-    bootstrap_interval(values, owner, np.array([[0, 0], [0, 1], [1, 1]])),
-    (0.025, 0.975),
-    "the 95 % interval of two patients, three resamples",
-    "the means of the resamples are 1, 0.5 and 0",
+    bootstrap_interval(values, owner, np.array([[7, 7, 7], [7, 7, 9], [9, 9, 9]])),
+    (0.05 * 6 / 7, 6 / 7 + 0.95 / 7),
+    "the 95 % interval of patients 7 (1, 1, 1) and 9 (0), resamples 7 7 7, 7 7 9 and 9 9 9",
+    "the means of the resamples are 1, 6/7 and 0: the second gathers six hits and one miss",
 )
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("bootstrap_interval_patients")
@@ -281,19 +297,29 @@ close(
 # *the same others*.
 #
 # `order` lists all patients in random order. The last `n_test` of them are the test. For a size $s$ in `sizes`, the
-# first $s$ of them are the training set, with all of their images. `fit_and_score` is given: it trains the simplest
-# classifier there is and returns its accuracy.
+# first $s$ of them are the training set, with all of their images. `fit_and_score` is given: it trains one of the simplest
+# classifiers there are and returns its accuracy. Whoever lies between training and test is left out.
 #
-# **Predict first:** somebody lets the test grow with the training set, and tests on half of each. What happens to the
-# left end of the curve?
+# **Predict first:** a colleague keeps no fixed test. Having trained on $s$ patients, he tests on $s$ others. How far can chance alone move his accuracy at $s = 6$, and at
+# $s = 150$? What will he believe of the left end of his curve?
+#
+# <details><summary>Answer</summary>
+#
+# At $s = 6$ one patient more or less is 17 points, at $s = 150$ it is less than one. The left end jumps up and down with the test, and he may take
+# luck for learning. With one fixed test of 150, all points of the curve are asked the same questions.
+#
+# </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "fit_and_score", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def fit_and_score(x_train, y_train, x_test, y_test) -> float:
     """Train on (n, F) features with (n,) labels, and return the accuracy on others. The class whose mean is nearer wins."""
+    # Scaled by the training set alone: the test must not have a say in how it is looked at.
+    spread = x_train.std(0)
+    scale = np.where(spread > 0, spread, 1)
     kinds = np.unique(y_train)
     centres = np.array([x_train[y_train == kind].mean(0) for kind in kinds])
-    distance = ((x_test[:, None] - centres[None]) ** 2).sum(-1)  # (test images, kinds)
+    distance = (((x_test[:, None] - centres[None]) / scale) ** 2).sum(-1)  # (test images, kinds)
     return float(np.mean(kinds[distance.argmin(1)] == y_test))
 
 
@@ -399,13 +425,13 @@ close(
 # %% [markdown]
 # ## Exercise 4: agreement beyond chance
 #
-# Two readers agree on 95 of 100 mammograms. Both call almost all of them normal, so they would agree on 90 even if each handed out his own
-# verdicts at random. Cohen's kappa takes this off:
+# Two readers agree on 94 of 100 mammograms. Each calls 95 normal and 5 suspicious. Had both handed out these verdicts at random, they would agree on about 90.5
+# all the same. Cohen's kappa takes this off:
 #
 # $$ \kappa = \frac{p_o - p_e}{1 - p_e}, \qquad p_e = \sum_k a_k b_k, $$
 #
 # with $p_o$ the share of items on which they agree, $a_k$ the share that the first reader puts into category $k$, and $b_k$ that of
-# the second. If both put all items into one and the same category, the formula is 0/0; say 1 then, since they do agree.
+# the second. For the two readers that is $(0.94 - 0.905) / (1 - 0.905) = 0.37$, a long way from 0.94. If both put all items into one and the same category, the formula is 0/0; say 1 then, since they do agree.
 
 
 # %% nbgrader={"grade": false, "grade_id": "cohen_kappa", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -446,6 +472,12 @@ close(
     "kappa of 1 1 0 0 and 1 0 0 0",
     "p_o = 3/4, p_e = 1/2",
 )
+close(
+    cohen_kappa(np.array([0, 1]), np.array([1, 0])),
+    -1.0,
+    "kappa of 0 1 and 1 0",
+    "p_o = 0, p_e = 1/2: kappa may be negative",
+)
 ### BEGIN HIDDEN TESTS
 from sklearn import metrics as scikit
 
@@ -476,7 +508,7 @@ close(
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "cohen_kappa_chance", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Chance: perfect, worse than chance, and nothing to disagree on.
+# What chance explains: no more than that, less than that, and all of it.
 close(
     cohen_kappa(np.array([2, 2, 2]), np.array([2, 2, 2])),
     1.0,
@@ -485,9 +517,9 @@ close(
 )
 ### BEGIN HIDDEN TESTS
 close(
-    cohen_kappa(np.array([0, 1, 0, 1]), np.array([1, 0, 1, 0])),
-    -1.0,
-    "kappa of two raters who never agree",
+    cohen_kappa(np.array([0, 1, 0, 1, 1, 0]), np.array([1, 0, 1, 0, 1, 0])),
+    -1 / 3,
+    "kappa of two raters who agree on two of six items, 0 and 1 equally often",
     "kappa may be negative",
 )
 close(cohen_kappa(np.array([0, 1, 2]), np.array([0, 1, 2])), 1.0, "kappa of two equal raters")
@@ -869,7 +901,8 @@ plots.describe(
 #
 # **1. Subjects vary.** A random forest on coarse pixels (144 of them), and beside it the simplest honest opponent: four numbers that a
 # radiologist would name (size, roundness, brightness, spikes), with logistic regression. Both are split by image and by patient, in small and in
-# larger cohorts.
+# larger cohorts. Your split draws benign and malignant cases apart, as many of each, so that a coin gets 0.5. (Without that, what the
+# test has more of, training has less of, and a guess by frequency falls below 0.5: the overstatement would look larger than it is.)
 
 # %% tags=["experiment"]
 import pandas as pd
@@ -904,6 +937,14 @@ def hits(model, x, y, test):
     return model.fit(x[~test], y[~test]).predict(x[test]) == y[test]
 
 
+def balanced_split(groups, labels, n_test, seed):
+    """Your split, for benign and malignant cases apart: (N,) bool."""
+    test = np.zeros(len(labels), bool)
+    for kind in (0, 1):
+        test[labels == kind] = split_by_patient(groups[labels == kind], n_test // 2, seed)
+    return test
+
+
 leak = {(n, kind, way): [] for n in (FEW, MANY) for kind in ("forest", "named") for way in ("image", "patient")}
 widths = []
 for seed in effects.seeds() if not REAL else []:
@@ -921,7 +962,7 @@ for seed in effects.seeds() if not REAL else []:
             ):
                 right = []
                 for repeat in range(10 if n == FEW else 3):  # small tests jump about: take more of them
-                    test = split_by_patient(groups, n_test, seed=repeat)
+                    test = balanced_split(groups, cohort.labels, n_test, repeat)
                     right.append(hits(model, x, cohort.labels, test))
                 leak[n, kind, way].append(np.mean(np.concatenate(right)))
         if n == MANY:
@@ -948,8 +989,8 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# **2. Studies are small.** Your learning curve on real data: 569 breast tumours of scikit-learn, each of another patient, with 30 features of the cells' nuclei. (They are scaled by all 569 at once: the small leak that the lesson warns of. In earnest, scale inside the split.)
-# And your own eyes: how much does the accuracy jump about if a test has 20 patients?
+# **2. Studies are small.** Your learning curve on real data: 569 breast tumours of scikit-learn, each of another patient, with 30 features of the cells' nuclei. And see for yourself: how much does the accuracy jump about if a
+# test has 20 patients?
 #
 # **3. Brains develop.** A tissue classifier learns from adults. It is tested on adults and on newborns, whose white matter has no myelin yet and is *darker* than grey matter
 # in a T1-weighted image. Opponent: call everything grey matter.
@@ -958,7 +999,7 @@ pd.DataFrame(
 from sklearn.datasets import load_breast_cancer
 
 data = load_breast_cancer()
-nuclei = (data.data - data.data.mean(0)) / data.data.std(0)
+nuclei = data.data  # as measured: `fit_and_score` scales them, by each training set
 everyone = np.arange(len(nuclei))
 
 
@@ -1250,11 +1291,16 @@ if REAL:
     picture = None
 else:
     mean, low, high = np.array([effects.interval(step) for step in steps.T]).T
-    picture = plots.plot_curve(
-        {"accuracy on 150 others": mean, "95 % interval, low": low, "high": high},
-        x=[6, 12, 25, 50, 100, 200, 400],
-        xlabel="patients to train on (real breast tumours)",
-        ylabel="accuracy",
+    sizes = [6, 12, 25, 50, 100, 200, 400]
+    picture, axes = plots.panels(1, 1, width_inches=6.0, height_inches=3.3)
+    axes[0, 0].fill_between(sizes, low, high, alpha=0.2, label="95 % interval over orders")
+    axes[0, 0].plot(sizes, mean, "o-", label="mean")
+    axes[0, 0].set(xscale="log", xlabel="patients to train on (real breast tumours)", ylabel="accuracy on 150 others")
+    axes[0, 0].set_xticks(sizes, labels=sizes)
+    axes[0, 0].minorticks_off()
+    axes[0, 0].legend(loc="lower right")
+    plots.describe(
+        picture, f"Learning curve on real data: accuracy {mean[0]:.2f} with 6 patients, {mean[-1]:.2f} with 400."
     )
 picture
 
