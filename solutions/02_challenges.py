@@ -900,8 +900,10 @@ plots.describe(
 # **Predict first:** which of the six will be the largest in numbers, and which will not be seen at all?
 #
 # **1. Subjects vary.** A random forest on coarse pixels (144 of them), and beside it the simplest honest opponent: four numbers that a
-# radiologist would name (size, roundness, brightness, spikes), with logistic regression. Both are split by image and by patient, in small and in
-# larger cohorts. Your split draws benign and malignant cases apart, as many of each, so that a coin gets 0.5. (Without that, what the
+# radiologist would name (size, roundness, brightness, spikes), with logistic regression. Both are split by image and by patient, and the same patients come as
+# many small studies and as one large one.
+#
+# Your split draws benign and malignant cases apart, as many of each, so that a coin gets 0.5. (Without that, what the
 # test has more of, training has less of, and a guess by frequency falls below 0.5: the overstatement would look larger than it is.)
 
 # %% tags=["experiment"]
@@ -932,11 +934,6 @@ def named_features(cohort):
     return np.array(rows)
 
 
-def hits(model, x, y, test):
-    """Which test images a freshly trained model gets right."""
-    return model.fit(x[~test], y[~test]).predict(x[test]) == y[test]
-
-
 def balanced_split(groups, labels, n_test, seed):
     """Your split, for benign and malignant cases apart: (N,) bool."""
     test = np.zeros(len(labels), bool)
@@ -945,35 +942,38 @@ def balanced_split(groups, labels, n_test, seed):
     return test
 
 
+def hits(model, x, labels, patients, way):
+    """Three splits of one study: for each, which test images a fresh model gets right, and whose they are."""
+    groups = patients if way == "patient" else np.arange(len(labels))
+    for repeat in range(3):
+        test = balanced_split(groups, labels, len(np.unique(groups)) // 4, repeat)
+        yield model.fit(x[~test], labels[~test]).predict(x[test]) == labels[test], patients[test]
+
+
+# %% tags=["experiment"]
 leak = {(n, kind, way): [] for n in (FEW, MANY) for kind in ("forest", "named") for way in ("image", "patient")}
 widths = []
 for seed in effects.seeds() if not REAL else []:
-    for n in (FEW, MANY):
-        cohort = datasets.make_patients(n, seed=200 + seed)
-        models = {
-            "forest": (RandomForestClassifier(50, random_state=seed), coarse_pixels(cohort)),
-            "named": (make_pipeline(StandardScaler(), LogisticRegression()), named_features(cohort)),
-        }
-        each_image = np.arange(len(cohort.labels))
-        for kind, (model, x) in models.items():
-            for way, groups, n_test in (
-                ("image", each_image, len(each_image) // 4),
-                ("patient", cohort.patients, n // 4),
-            ):
-                right = []
-                for repeat in range(10 if n == FEW else 3):  # small tests jump about: take more of them
-                    test = balanced_split(groups, cohort.labels, n_test, repeat)
-                    right.append(hits(model, x, cohort.labels, test))
-                leak[n, kind, way].append(np.mean(np.concatenate(right)))
-        if n == MANY:
-            # The last test of the named features, whose images came from n // 4 patients.
-            rng, owner, right = np.random.default_rng(seed), cohort.patients[test], right[-1].astype(float)
-            spans = []
-            for groups in (owner, np.arange(len(owner))):
-                draws = rng.choice(np.unique(groups), (400, len(np.unique(groups))))
-                low, high = bootstrap_interval(right, groups, draws)
-                spans.append(high - low)
-            widths.append(spans[0] / max(spans[1], 1e-9))
+    # The same patients twice: as many studies of a few of them, and as one study of all.
+    cohort = datasets.make_patients(MANY, seed=200 + seed)
+    models = {
+        "forest": (RandomForestClassifier(50, random_state=seed), coarse_pixels(cohort)),
+        "named": (make_pipeline(StandardScaler(), LogisticRegression()), named_features(cohort)),
+    }
+    for (n, kind, way), means in leak.items():
+        model, x = models[kind]
+        right = []
+        for first in range(0, MANY, n):
+            own = (cohort.patients >= first) & (cohort.patients < first + n)
+            right += hits(model, x[own], cohort.labels[own], cohort.patients[own], way)
+        means.append(np.mean(np.concatenate([each for each, _ in right])))
+    # The last test of the named features, whose images came from a quarter of all patients.
+    (right, owner), spans = right[-1], []
+    for groups in (owner, np.arange(len(owner))):
+        draws = np.random.default_rng(seed).choice(np.unique(groups), (400, len(np.unique(groups))))
+        low, high = bootstrap_interval(right.astype(float), groups, draws)
+        spans.append(high - low)
+    widths.append(spans[0] / max(spans[1], 1e-9))
 
 gap = {
     (n, kind): np.subtract(leak[n, kind, "image"], leak[n, kind, "patient"])
