@@ -191,11 +191,12 @@ def paint_nodules(rng: np.random.Generator, scan: Scan, nodules: list[Nodule]) -
         part = scan.box(nodule.centre, 1.6 * r + 4)
         axes = [axis[one] for axis, one in zip(scan.axes, part, strict=True)]
         share, density, has_core = draw_nodule(
-            np.random.default_rng(rng.integers(2**32)),  # so that the next one does not depend on this one's voxels
+            rng,
             axes,
             nodule.centre,
             diameter_mm=nodule.diameter_mm,
             subsolid=nodule.is_subsolid,
+            texture_rng=np.random.default_rng(round(1000 * nodule.diameter_mm)),
         )
         strands = draw_spicules(rng, nodule.centre, diameter_mm=nodule.diameter_mm)
         nodule.kind = "solid" if not nodule.is_subsolid else "part-solid" if has_core else "ground-glass"

@@ -15,7 +15,13 @@ Lobes = Sequence[tuple[NDArray[np.float64], float]]
 
 
 def draw_nodule(
-    rng: np.random.Generator, axes_mm: Sequence[Floats], centre: Floats, *, diameter_mm: float, subsolid: bool
+    rng: np.random.Generator,
+    axes_mm: Sequence[Floats],
+    centre: Floats,
+    *,
+    diameter_mm: float,
+    subsolid: bool,
+    texture_rng: np.random.Generator | None = None,
 ) -> tuple[Floats, Floats, bool]:
     """Draw a lung nodule: solid, or of ground glass, every second of these with a solid core.
 
@@ -31,6 +37,8 @@ def draw_nodule(
         Of the ball with about the same volume.
     subsolid
         Ground glass, or solid.
+    texture_rng
+        Source of the unevenness of ground glass, a number a voxel; apart from `rng`, the shape is the same on any grid.
 
     Returns
     -------
@@ -42,7 +50,8 @@ def draw_nodule(
     share = lobed_ball(axes_mm, centre, radius, lobes, soft_mm=1.2 if subsolid else 0.0)
     if not subsolid:
         return share, np.full_like(share, rng.normal(SOLID_HU, 12)), False
-    hazy = ndi.gaussian_filter(rng.normal(size=share.shape), [1.0 / (axis[1] - axis[0]) for axis in axes_mm])
+    voxels = (rng if texture_rng is None else texture_rng).normal(size=share.shape)
+    hazy = ndi.gaussian_filter(voxels, [1.0 / (axis[1] - axis[0]) for axis in axes_mm])
     density = rng.uniform(*GROUND_GLASS_HU) + 40 * hazy / max(float(hazy.std()), 1e-9)
     has_core = bool(rng.random() < 0.5)
     if has_core:  # part-solid: a core that the ground glass surrounds

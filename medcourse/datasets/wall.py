@@ -1,4 +1,4 @@
-"""A slice of a simulated chest CT without its small parts: skin, fat, muscle, bones, lungs, heart, abdomen, the table."""
+"""A slice of a simulated chest CT without its small parts: skin, fat, muscle, bones, lungs, heart and abdomen."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def paint_slice(scan: Scan, sampler: Sampler, k: int, blood_hu: dict[str, float]
     brush.put(f["skin"] - 1.8, FAT_HU + 8 * f["texture"], "wall")
     muscle = MUSCLE_HU + 5 * f["texture"] + np.where(np.abs(f["planes"]) < 0.09, -75, 0).astype(np.float32)
     brush.put(f["muscle"], muscle, "wall")
-    brush.put(np.minimum(f["cage"], 1.2 - np.abs(f["cage"] + 0.6)) * 0 + 0.5 - np.abs(f["cage"] + 0.9), FAT_HU, "wall")
+    brush.put(0.5 - np.abs(f["cage"] + 0.9), FAT_HU, "wall")  # fat outside of the pleura
     brush.put(f["cage"], FAT_HU + 8 * f["texture"], "mediastinum")
 
     lung = np.minimum(np.minimum(f["cage"], -f["middle"]), -f["diaphragm"])
@@ -33,7 +33,7 @@ def paint_slice(scan: Scan, sampler: Sampler, k: int, blood_hu: dict[str, float]
     brush.put(np.minimum(f["blood"], f["cage"]), blood_hu["heart"], "heart")
     _ribs(brush, f["cage"], wall, z_k, y, x)
     _sternum(brush, f["cage"], z_k, y, x)
-    _spine(brush, z_k, y, x)
+    _spine(brush, -lung, z_k, y, x)
 
 
 class _Brush:
@@ -107,7 +107,7 @@ def _sternum(brush: _Brush, cage: Slice, z: float, y: Slice, x: Slice) -> None:
     brush.put(depth - 1.1, MARROW_HU, "bone", part)
 
 
-def _spine(brush: _Brush, z: float, y: Slice, x: Slice) -> None:
+def _spine(brush: _Brush, outside: Slice, z: float, y: Slice, x: Slice) -> None:
     """Paint a vertebra or a disc, the arch around the cord, and processes."""
     part = _window(y, x, (20, -52), (120, 52))
     y = y[part[0]] + min(12 * (z / 100) ** 2, 14)
@@ -119,7 +119,7 @@ def _spine(brush: _Brush, z: float, y: Slice, x: Slice) -> None:
         scale = (np.abs((y - cy) / ry) ** power + np.abs((np.abs(x) - cx) / rx) ** power) ** (1 / power)
         return np.asarray((1 - scale) * min(ry, rx), np.float32)
 
-    brush.put(ellipse(80, 15, 44), MUSCLE_HU, "wall", part)
+    brush.put(np.minimum(ellipse(80, 15, 44), outside[part]), MUSCLE_HU, "wall", part)  # beside the spine
     waist = 1.2 * min(max(to_disc, 0), 6) / 6
     body = ellipse(52, 15 - waist, 18 - waist, power=2.4)
     if to_disc < 0:
