@@ -579,6 +579,10 @@ close(
     sensitivity, np.array([1.0, 0.5]), "the sensitivity of two raters, certain truth", "over the pixels in the lesion"
 )
 close(specificity, np.array([1.0, 2 / 3]), "the specificity of two raters, certain truth", "over the pixels outside")
+_, specificity = reliabilities(np.array([[1, 1, 0]]), np.array([1.0, 0.5, 0.0]))
+close(
+    specificity, np.array([2 / 3]), "the specificity of 1 1 0, where w is 1, 0.5 and 0", "a doubtful pixel counts half"
+)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("reliabilities_values")
 votes, w = (rng.random((4, 30)) < 0.4).astype(int), rng.random(30)

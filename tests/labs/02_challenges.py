@@ -16,6 +16,7 @@ def split_by_patient(patients, n_test, seed):
             drawn.append(patients[i])
     return np.isin(patients, drawn)
 """,
+        "drawn from the list of images' patients": [("choice(np.unique(patients),", "choice(patients,")],
         "the seed is ignored": [("default_rng(seed)", "default_rng(0)")],
         "no seed at all": [("default_rng(seed)", "default_rng()")],
         "patients may be drawn twice": [("replace=False", "replace=True")],
@@ -78,6 +79,9 @@ def bootstrap_interval(values, patients, draws, level=0.95):
         ],
         "the test comes first": [("order[-n_test:]", "order[:n_test]")],
         "the test grows": [("        train =", "        test = np.isin(patients, order[size:])\n        train =")],
+        "the test follows the training set": [
+            ("        train =", "        test = np.isin(patients, order[size : size + n_test])\n        train =")
+        ],
         "the test is in training": [("order[:size])", "order[-size:])")],
         "one image a patient": [
             (
