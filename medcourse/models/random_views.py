@@ -272,10 +272,5 @@ def view_probabilities(
     place = device or next(net.parameters()).device
     net.to(place).eval()
     flat = torch.as_tensor(views).flatten(0, 1)
-    parts = (
-        [net(part.to(place)).softmax(dim=1)[:, 1].float().cpu() for part in torch.split(flat, batch)]
-        if len(flat)
-        else []
-    )
-    found = torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
-    return found.reshape(views.shape[:2])
+    parts = [net(part.to(place)).softmax(dim=1)[:, 1].float().cpu() for part in torch.split(flat, batch)]
+    return np.asarray(torch.cat(parts).numpy().reshape(views.shape[:2]))
