@@ -49,60 +49,101 @@ _ = torch.manual_seed(0)
 
 # %%
 lungs = datasets.make_chest_radiographs(1, size=256, nodules=2.0, seed=6)
-calcium = datasets.make_microcalcifications(1, size=256, clusters=2.0, seed=3)
+calcium = datasets.make_microcalcifications(1, size=256, clusters=2.0, seed=5)
 breast = datasets.make_mass_rois(6, seed=3)
-region = breast.images[4]
+region, outline = breast.images[4], breast.masks[4]
+LUNG, SPECKS, MASS = (0.18, 0.9), (0.15, 0.95), (0.25, 0.8)  # the grey values shown black and white
+YELLOW, BLUE = "#ffd92f", "#56b4e9"
 
-figure, axes = plots.panels(1, 3, width_inches=3.4, height_inches=3.7)
-plots.show_image(lungs.images[0], "Lung (simulated)", spacing_mm=lungs.spacing_mm, ax=axes[0, 0])
+
+def ring(ax, row: float, column: float, radius_px: float, colour: str = YELLOW) -> None:
+    """Draw a circle around a place."""
+    angle = np.linspace(0, 2 * np.pi, 60)
+    ax.plot(
+        column + radius_px * np.cos(angle),
+        row + radius_px * np.sin(angle),
+        color=colour,
+        lw=1.2,
+        scalex=False,
+        scaley=False,
+    )
+
+
+figure, axes = plots.panels(1, 4, width_inches=2.5, height_inches=2.8)
+lung_ax, speck_ax, zoom_ax, mass_ax = axes[0]
+plots.show_image(lungs.images[0], "Lung (simulated)", spacing_mm=lungs.spacing_mm, limits=LUNG, ax=lung_ax)
 for row, column, radius in lungs.nodules[0]:
-    axes[0, 0].plot(column, row, "o", ms=2.6 * radius, mfc="none", mec="#ffd92f")
-plots.show_image(
-    calcium.images[0], "Specks (simulated)", spacing_mm=calcium.spacing_mm, limits=(0.15, 0.95), ax=axes[0, 1]
-)
+    ring(lung_ax, row, column, 1.5 * radius)
+plots.show_image(calcium.images[0], "Specks (simulated)", spacing_mm=calcium.spacing_mm, limits=SPECKS, ax=speck_ax)
 for row, column in calcium.clusters[0]:
-    axes[0, 1].plot(column, row, "o", ms=70, mfc="none", mec="#ffd92f")
-plots.show_image(region, "Mass (simulated)", spacing_mm=breast.spacing_mm, limits=(0.25, 0.8), ax=axes[0, 2])
+    ring(speck_ax, row, column, 50)
+top, left = (int(place) - 40 for place in calcium.clusters[0][0])
+zoom = calcium.images[0][top : top + 80, left : left + 80]
+plots.show_image(zoom, "One cluster, specks ringed", spacing_mm=calcium.spacing_mm, ax=zoom_ax)
+for row, column in calcium.specks[0] - (top, left):
+    if 0 < row < 79 and 0 < column < 79:
+        ring(zoom_ax, row, column, 3.5)
+plots.show_image(region, "Mass (simulated)", spacing_mm=breast.spacing_mm, limits=MASS, ax=mass_ax)
+mass_ax.contour(outline, [0.5], colors=YELLOW, linewidths=1)
 plots.describe(
     figure,
-    "Left: a simulated lung with ribs, a circle around each nodule. Middle: breast tissue with tiny bright specks, a circle "
-    "around each cluster. Right: breast tissue with a mass of about a centimetre in the middle.",
+    "Four simulated films: a lung crossed by ribs, a circle around each nodule; breast tissue with a circle of 10 mm around each "
+    "cluster of specks; one cluster enlarged, soft bright dots with a ring around each, beside sharp dust without one; breast tissue with the outline of a mass.",
 )
 
 # %% [markdown]
 # Three tasks, three scales. A *nodule* is a round shadow of about a centimetre behind ribs. *Microcalcifications* are specks
-# of calcium of a fraction of a millimetre; a group of them can be the first sign of cancer. A *mass* is a lump, hard to
-# tell from dense normal tissue.
+# of calcium of a fraction of a millimetre; a group of them can be the first sign of cancer. (What is bright and has no ring in the third picture is dust on the film, and
+# sharper than calcium, which the screen has blurred.) A *mass* is a lump, hard to
+# tell from dense normal tissue: without its outline, would you have seen this one?
 #
-# **Predict.** A program marks every bright round spot. In which of the three pictures will it mark the most wrong places?
+# **Predict.** A program marks every bright round spot, of the size that it looks for. In which of the three films will it mark the most wrong places?
 
 # %%
-candidates = []
-for image, score, radius, threshold in (
-    (lungs.images[0], np.where(lungs.lung[0], detectors.match_spheres(lungs.images[0], (6.0, 10.0)), -1), 7, 0.3),
-    (calcium.images[0], detectors.enhance_specks(calcium.images[0]), 2, 3.0),
-):
-    candidates.append((image, detectors.find_peaks(score, radius_px=radius, threshold=threshold)))
-figure, axes = plots.panels(1, 2, width_inches=4.4, height_inches=4.6)
-for ax, (image, places), name in zip(
-    axes[0], candidates, ("filter for spheres, lung only", "filter for specks"), strict=True
-):
-    plots.show_image(image, f"{name}: {len(places)} marks", ax=ax)
-    ax.plot(places[:, 1], places[:, 0], "o", ms=9, mfc="none", mec="#ffd92f", mew=0.9)
+searches = [  # film, limits, score at each pixel, distance between marks in pixels, threshold
+    (
+        "lung",
+        lungs.images[0],
+        LUNG,
+        np.where(lungs.lung[0], detectors.match_spheres(lungs.images[0], (6, 10)), -1),
+        7,
+        0.3,
+    ),
+    ("specks", calcium.images[0], SPECKS, detectors.enhance_specks(calcium.images[0]), 2, 3.0),
+    ("mass", region, MASS, detectors.match_spheres(region, (40, 70)), 20, 0.4),
+]
+spots = np.concatenate([calcium.specks[0], np.full((len(calcium.specks[0]), 1), 3.0)], axis=1)  # row, column, reach
+figure, axes = plots.panels(1, 3, width_inches=3.3, height_inches=3.6)
+said = []
+for ax, (name, image, limits, score, distance_px, threshold) in zip(axes[0], searches, strict=True):
+    places = detectors.find_peaks(score, radius_px=distance_px, threshold=threshold)
+    if name == "mass":
+        right = outline[tuple(places.T)]
+    else:
+        row, column, reach = (lungs.nodules[0] if name == "lung" else spots).T
+        right = (np.hypot(places[:, :1] - row, places[:, 1:] - column) <= reach).any(axis=1)
+    said.append(f"{name}: {len(places)} marks, {right.sum()} right")
+    plots.show_image(image, said[-1], limits=limits, ax=ax)
+    for (row, column), good in zip(places, right, strict=True):
+        ring(ax, row, column, 6, BLUE if good else YELLOW)
 plots.describe(
-    figure, "The lung and the speck film again with a ring around each place that a filter marks; most rings are wrong."
+    figure, f"The three films with a ring around each mark of a filter, blue where it is right. {'; '.join(said)}."
 )
 
 # %% [markdown]
-# Filters find nearly everything, and much else: crossings of ribs and vessels, dust on the film, grain. A reader who gets
-# dozens of false marks a film soon ignores all of them. This is where the networks came in: **they did not search. They
-# judged** what a filter had found.
+# Blue rings are right, yellow ones wrong. The film of specks has the most by far: dust is as small and bright as calcium, and so
+# is a clump of film grain. In the lung it is crossings of ribs and vessels, in the breast knots of dense tissue.
+#
+# A reader who gets dozens of false marks a film soon ignores all of them. This is where the networks came in: **they did not
+# search. They judged** what a filter had found.
+#
+# One more thing to see: of the two nodules of the first picture, one has no ring. Keep it in mind.
 #
 # ## The idea: one small window, everywhere
 #
 # Lay a small square of weights, the *kernel*, on the image. Multiply each pixel with the weight above it, and add up: one number.
-# Move on by one pixel, and again. Move the window yourself. **Before you do:** where will the sum of the third kernel, a
-# small bright spot minus its surroundings, be largest?
+# Move on by one pixel, and again. Move the window yourself. **Before you do:** the kernel *spot* is a bright middle minus its
+# surroundings. Where will its sum be largest? And what will *edge*, right side minus left, say at a speck?
 
 # %%
 KERNELS = {
@@ -110,35 +151,48 @@ KERNELS = {
     "edge": np.tile([-1.0, -1, 0, 1, 1], (5, 1)) / 10,
     "spot": np.where(np.hypot(*(np.indices((5, 5)) - 2)) < 1.5, 1 / 9, -1 / 16),
 }
-inner = detectors.enhance_specks(calcium.images[0])[40:-40, 40:-40]
-speck_row, speck_column = np.array(np.unravel_index(inner.argmax(), inner.shape)) + 40
-half = 12
-patch = calcium.images[0][speck_row - half : speck_row + half, speck_column - half : speck_column + half]
+centres = np.rint(calcium.specks[0]).astype(int)
+clearest = detectors.enhance_specks(calcium.images[0])[tuple(centres.T)].argmax()
+top, left = centres[clearest] - 12
+patch = calcium.images[0][top : top + 24, left : left + 24]
+
+
+# %%
+def show_numbers(ax, numbers, title: str, bound: float) -> None:
+    """Show 5 x 5 numbers as colours, with a hundred times each written into its field."""
+    ax.imshow(numbers, cmap="RdBu_r", vmin=-bound, vmax=bound)
+    for (row, column), number in np.ndenumerate(numbers):
+        ink = "white" if abs(number) > 0.6 * bound else "black"
+        ax.text(column, row, f"{100 * number:.1f}", ha="center", va="center", fontsize=7, color=ink)
+    ax.set_title(title)
+    ax.set_axis_off()
 
 
 # %%
 def draw_window(kernel: str, row: int, column: int):
-    """Show one step of a convolution: the window, its products, and the map so far."""
+    """Show one step of a convolution: the window, its weights, its products, and the map so far."""
     weights = KERNELS[kernel]
     windows = np.lib.stride_tricks.sliding_window_view(patch, (5, 5))  # (20, 20, 5, 5)
     answer = (windows * weights).sum(axis=(2, 3))  # (20, 20)
     seen = np.where(np.arange(400).reshape(20, 20) <= row * 20 + column, answer, np.nan)
-    figure, axes = plots.panels(1, 3, width_inches=2.3, height_inches=2.6)
-    plots.show_image(patch, "image and window", ax=axes[0, 0])
-    left, top = column - 0.5, row - 0.5
-    axes[0, 0].plot(np.array([0, 5, 5, 0, 0]) + left, np.array([0, 0, 5, 5, 0]) + top, color="#ffd92f", lw=2)
-    products = windows[row, column] * weights
-    axes[0, 1].imshow(products, cmap="RdBu_r", vmin=-0.1, vmax=0.1)
-    axes[0, 1].set_title(f"products, sum {answer[row, column]:.3f}")
-    axes[0, 1].set_axis_off()
+    figure, axes = plots.panels(1, 4, width_inches=2.45, height_inches=2.7)
+    image_ax, weight_ax, product_ax, map_ax = axes[0]
+    plots.show_image(patch, "1. film (simulated), 2.4 mm", ax=image_ax)
+    show_numbers(weight_ax, weights, "2. weights x 100", np.abs(weights).max())
+    total = answer[row, column]
+    show_numbers(product_ax, windows[row, column] * weights, "3. pixel times weight, x 100", np.abs(weights).max())
+    map_ax.imshow(np.full((*answer.shape, 3), 0.93))
     bound = np.abs(answer - answer.mean()).max()
-    axes[0, 2].imshow(seen, cmap="gray", vmin=answer.mean() - bound, vmax=answer.mean() + bound)
-    axes[0, 2].set_title("map so far, 20 x 20")
-    axes[0, 2].set_axis_off()
+    map_ax.imshow(seen, cmap="gray", vmin=answer.mean() - bound, vmax=answer.mean() + bound)
+    map_ax.set_title(f"4. map so far; sum {100 * total:.1f}")
+    map_ax.set_axis_off()
+    for ax, side in ((image_ax, 5), (map_ax, 1)):
+        x, y = np.array([0, 1, 1, 0, 0]) * side + column - 0.5, np.array([0, 0, 1, 1, 0]) * side + row - 0.5
+        ax.plot(x, y, color=YELLOW, lw=2)
     return plots.describe(
         figure,
-        f"A 24 by 24 pixel film patch, the {kernel} kernel at row {row}, column {column}: the products add up to "
-        f"{answer[row, column]:.3f}, which becomes one pixel of the map.",
+        f"A 24 by 24 pixel film patch with a speck, the {kernel} kernel at row {row}, column {column}: the products add up to "
+        f"{total:.3f}, which becomes one pixel of the map.",
     )
 
 
@@ -156,6 +210,9 @@ plots.demo(
 )
 
 # %% [markdown]
+# *Spot* answers at the speck in the middle, at a fainter one to its upper right, and a little at the grain of dust on the left. *Edge* says plus on the speck's left side, where it gets brighter towards the right, and
+# minus on the other. *Mean* only blurs. A kernel answers to what looks like itself.
+#
 # The image has 24 x 24 pixels, the map 20 x 20: a window of 5 fits in 20 places along each side. The same 25 weights serve at each
 # place. In a network nobody chooses them. They are *learned*, from examples with known answers: for each weight, the
 # gradient of the error is summed over all the places where it worked. You will write both in the lab.
@@ -213,9 +270,9 @@ plots.describe(
 # Between 1996 and 2012 lie sixteen years in which few looked at films with them, Chan's group being one. Ask yourself why, before
 # unit 4 answers.
 #
-# We build all three on one plan: convolutions without padding, a sigmoid after each, no pooling, and one output. Plan and sizes are
-# **about** those of the papers: that Lo's saw blocks of 32 x 32 and Chan's of 16 x 16 we know only from memory, and the
-# numbers of maps are ours.
+# We build all three on one plan: convolutions without padding, a sigmoid after each (the logistic function: any number becomes one from 0 to 1), no pooling,
+# and one output. Plan and sizes are **about** those of the papers. We could check the abstracts only, and these do not give them: that Lo's network
+# saw blocks of about 32 x 32 pixels and the others about 16 x 16 is from memory, and the numbers of maps are ours.
 
 # %%
 networks = {
@@ -223,7 +280,7 @@ networks = {
     "1995, Chan": historic.chan_1995(),
     "1996, Sahiner": historic.sahiner_1996(),
 }
-figure, axes = plots.panels(1, 1, width_inches=9.5, height_inches=3.4)
+figure, axes = plots.panels(1, 1, width_inches=9.5, height_inches=3.9)
 axis = axes[0, 0]
 for line, (name, net) in enumerate(networks.items()):
     convolutions = [layer for layer in net.features if isinstance(layer, torch.nn.Conv2d)]
@@ -233,25 +290,40 @@ for line, (name, net) in enumerate(networks.items()):
         side -= layer.kernel_size[0] - 1
         boxes.append((layer.out_channels, side))
     n_weights = sum(parameter.numel() for parameter in net.parameters())
-    axis.text(-0.3, -line, f"{name}\n{n_weights:,} weights", ha="right", va="center")
+    axis.text(-0.7, -line, f"{name}\n{n_weights:,} weights", ha="right", va="center")
     for k, (maps, pixels) in enumerate([*boxes, (1, 1)]):
-        for m in range(min(maps, 4)):
-            half = pixels / 100 + 0.02
-            x, y = k + 0.04 * m, -line + 0.03 * m
-            axis.fill(x + np.array([0, 2, 2, 0]) * half, y + np.array([-1, -1, 1, 1]) * half, fc="#9ecae1", ec="k")
+        half = 0.01 * pixels + 0.03
+        for m in reversed(range(maps)):  # the rearmost first
+            x, y = 1.9 * k + 0.035 * m, -line + 0.02 * m
+            axis.fill(
+                x + np.array([-1, 1, 1, -1]) * half, y + np.array([-1, -1, 1, 1]) * half, fc="#9ecae1", ec="k", lw=0.7
+            )
         text = f"{maps} x {pixels}²" if pixels > 1 else "lesion?"
-        axis.text(k + 0.1, -line - 0.47, text, ha="center", fontsize=8)
-axis.set(xlim=(-1.3, 4.0), ylim=(-2.7, 0.6))
+        axis.text(1.9 * k, -line - 0.5, text, ha="center", va="center", fontsize=8)
+        if k < len(boxes):
+            kernel = convolutions[k].kernel_size[0] if k < len(convolutions) else None
+            axis.annotate(
+                "", (1.9 * k + 1.45, -line), (1.9 * k + 0.85, -line), arrowprops={"arrowstyle": "->", "color": "0.4"}
+            )
+            axis.text(
+                1.9 * k + 1.15,
+                -line + 0.1,
+                f"{kernel} x {kernel}" if kernel else "all",
+                ha="center",
+                fontsize=8,
+                color="0.3",
+            )
+axis.set(xlim=(-2.3, 6.2), ylim=(-2.65, 0.6), aspect="equal")
 axis.set_axis_off()
 plots.describe(
     figure,
-    "Three small networks drawn as rows of stacked squares: input, two layers of feature maps, one output; each with its "
-    "number of weights.",
+    "Three small networks drawn as rows of stacked squares: input, two layers of feature maps, one output; above the arrows the size "
+    "of the kernels, at the left the number of weights.",
 )
 
 # %% [markdown]
-# One to nine thousand weights. U-Net (unit 10) has 31 million. In Lo's, two thirds of them sit in the last neuron, which sees every
-# place of every map; in Sahiner's, a fifth.
+# One to nine thousand weights. U-Net (unit 10) has 31 million. In ours after Lo, two thirds of them sit in the last neuron, which sees every
+# place of every map; in that after Sahiner, a fifth.
 #
 # ## 1993: is it a nodule?
 #
@@ -287,12 +359,18 @@ def learn(net, pictures, labels, *, steps: int, name: str):
 
 
 blocks, is_nodule, _ = marks(30, seed=31)
-nodule_net = learn(historic.lo_1993(), blocks, is_nodule, steps=400, name="Lo 1993")
+nodule_net = historic.lo_1993()
+drawn_at_random = nodule_net.features[0].weight.detach().clone()
+learn(nodule_net, blocks, is_nodule, steps=400, name="Lo 1993")
 test_blocks, test_nodule, match = marks(30, seed=32)
 with torch.no_grad():
     logits = nodule_net(test_blocks).numpy()
 
 # %% [markdown]
+# How good is a ranking? Take a nodule and a false mark at random. The share of such pairs in which the nodule has the higher score is the *AUC*: 1 is
+# perfect, 0.5 is guessing. It is also the area under the *ROC curve*, which shows for each threshold the share of nodules that are called, the
+# *sensitivity*, over the share of false marks that are called, too. The papers of the time write $A_z$, the area under a smooth curve fitted to the points.
+#
 # **Predict.** Which will rank nodules higher: the filter, the network, or both together?
 
 # %%
@@ -316,16 +394,37 @@ plots.show_images(
 )
 
 # %% [markdown]
-# One run with some thirty nodules: the figures wobble from seed to seed, and the lab puts intervals on them. Now look at what the first layer has learned.
+# Both together: filter and network err on different marks. That is one run with some thirty nodules. The figures wobble from seed to seed, and the
+# lab puts intervals on them.
+#
+# **Predict.** What will the kernels of the first layer look like, now that they have learned? Like small nodules? Like edges?
 
 # %%
-plots.show_kernels(nodule_net.features[0].weight, "First layer, 10 kernels of 5 x 5")
+learned = nodule_net.features[0].weight.detach()
+figure, axes = plots.panels(1, 2, width_inches=4.4, height_inches=3.0)
+plots.show_kernels(drawn_at_random, "First layer as drawn at random", ax=axes[0, 0])
+plots.show_kernels(learned, "The same after learning", ax=axes[0, 1])
+likeness = np.corrcoef(drawn_at_random.flatten(), learned.flatten())[0, 1]
+print(f"correlation of the weights before and after: {likeness:.2f}")
+plots.describe(
+    figure,
+    f"Ten kernels of 5 by 5 before and after learning, both like noise; correlation of their weights {likeness:.2f}.",
+)
+
+# %% [markdown]
+# Like noise, and nearly as before. The network learned in its second layer and its last neuron, on top of small filters that chance had picked.
+#
+# With a few hundred blocks to learn from, little pushes the first layer away from where it began. **Do not read a meaning into kernels before you have seen where they
+# started.** Edges and spots, as in textbooks, take far more pictures.
 
 # %% [markdown]
 # ## 1995: three specks make a cluster
 #
 # Here the unit that counts is the *cluster*: three specks or more within a few millimetres. One wrong speck does no harm, a wrong
-# cluster costs a recall. So one draws *sensitivity over false clusters an image*, the FROC curve, for all thresholds.
+# cluster costs a recall: a woman is called back for nothing. An image can hold any number of wrong clusters, so there is no share of them to draw. One draws *sensitivity over
+# false clusters an image* for all thresholds: the free-response ROC or *FROC curve*.
+#
+# **Predict.** The network judges specks one by one and has never heard of clusters. Will there be fewer false clusters at the same sensitivity?
 
 
 # %%
@@ -358,6 +457,8 @@ for name, scores in (("filter alone", [film[1] for film in films]), ("filter + n
 figure, axes = plots.panels(1, 1, width_inches=6.0, height_inches=3.6)
 for style, (name, curve) in zip(("--", "-"), curves.items()):
     axes[0, 0].plot(curve.false_positives, curve.sensitivity, style, label=name)
+    axes[0, 0].plot(detectors.false_positives_at(curve, 0.8), 0.8, "o", color=axes[0, 0].lines[-1].get_color())
+axes[0, 0].axhline(0.8, color="0.5", lw=1, ls=":", zorder=0)
 axes[0, 0].set(xlabel="false clusters an image", ylabel="sensitivity for clusters", xlim=(0, 4), ylim=(0, 1))
 axes[0, 0].legend()
 said = ", ".join(f"{name}: {detectors.false_positives_at(c, 0.8):.2f}" for name, c in curves.items())
@@ -365,6 +466,9 @@ print(f"false clusters an image at a sensitivity of 0.8: {said}")
 plots.describe(figure, f"FROC curves on simulated films; false clusters an image at a sensitivity of 0.8: {said}.")
 
 # %% [markdown]
+# Yes: false specks get low scores one by one, and three of them seldom meet. Read such curves along a horizontal line, as the dotted one: at one sensitivity, how
+# many false clusters each? At the right end both curves meet, for what the filter never marked no network brings back.
+#
 # **Question 2.** Program A marks 90 % of clusters with 2 false ones an image, program B 70 % with 0.5. Which is better?
 #
 # <details><summary>B: it has a quarter of the false marks</summary>
@@ -385,59 +489,118 @@ plots.describe(figure, f"FROC curves on simulated films; false clusters an image
 #
 # ## 1996: texture as a picture
 #
-# A mass is not always brighter than normal tissue. But it may be *smoother*: where it lies, strands are displaced. Two old
-# statistics say so. GLDS asks how much two pixels at distance $d$ differ. SGLD, known as the co-occurrence matrix,
-# counts which two grey levels are paired.
+# A mass is not always brighter than normal tissue. But it may be *smoother*, if it displaces the strands where it lies. Two old
+# statistics of pairs of pixels at a distance $d$ say so. The *grey-level difference statistics*, GLDS, ask how much the two differ. The *spatial
+# grey-level dependence*, SGLD, counts which two grey levels are paired; most people know it as the co-occurrence matrix.
+#
+# **Predict.** As the two pixels move apart, what happens to the differences, and to the cloud of pairs around its diagonal?
 
 
 # %%
-def draw_pairs(distance_px: int):
-    """GLDS distribution and SGLD matrix of the mass region for pairs at a distance."""
-    grey = texture.quantise(region, 32)
+normal = int(np.flatnonzero(breast.labels == 0)[0])
+REGIONS = {"mass": region, "normal tissue": breast.images[normal]}
+
+
+def draw_pairs(tissue: str, distance_px: int):
+    """GLDS distribution and SGLD matrix of a region for pairs at a distance."""
+    image = REGIONS[tissue]
+    grey = texture.quantise(image, 32)
     matrix = texture.sgld(grey, (0, distance_px))
     distribution = texture.glds(grey, (0, distance_px))
-    figure, axes = plots.panels(1, 3, width_inches=2.9, height_inches=2.8)
-    plots.show_image(region, "region", limits=(0.25, 0.8), ax=axes[0, 0])
-    axes[0, 0].plot([128, 128 + distance_px], [128, 128], "o-", color="#ffd92f", ms=4)
-    axes[0, 1].bar(np.arange(8), distribution[:8])
+    figure, axes = plots.panels(1, 3, width_inches=3.2, height_inches=3.0)
+    image_ax, bar_ax, matrix_ax = axes[0]
+    plots.show_image(image, f"{tissue} (simulated), one pair", spacing_mm=breast.spacing_mm, limits=MASS, ax=image_ax)
+    image_ax.plot([96, 96 + distance_px], [128, 128], "o-", color=YELLOW, ms=5, lw=2)
+    bar_ax.bar(np.arange(12), distribution[:12])
     mean = texture.glds_features(distribution)["mean"]
-    axes[0, 1].set(title=f"GLDS, mean {mean:.2f}", xlabel="difference, grey levels", ylim=(0, 1))
-    axes[0, 2].imshow(np.sqrt(matrix), origin="lower", cmap="cividis")
+    bar_ax.set(title=f"GLDS: they differ by {mean:.2f}", xlabel="difference, grey levels", ylabel="share of pairs")
+    bar_ax.set(ylim=(0, 0.8), xticks=range(0, 12, 2))
+    matrix_ax.imshow(np.sqrt(matrix), origin="lower", cmap="cividis")
     rho = texture.sgld_features(matrix)["correlation"]
-    axes[0, 2].set(title=f"SGLD, correlation {rho:.2f}", xlabel="grey level", ylabel="grey level")
+    matrix_ax.set(title=f"SGLD: correlation {rho:.2f}", xlabel="grey level of one", ylabel="grey level of the other")
     return plots.describe(
         figure,
-        f"Pairs {distance_px} pixels apart: mean difference {mean:.2f} grey levels, correlation {rho:.2f}; the SGLD "
-        "matrix is a ridge along its diagonal that widens with the distance.",
+        f"Pairs at a distance of {distance_px} px in {tissue}: mean difference {mean:.2f} grey levels, correlation {rho:.2f}; "
+        "the SGLD matrix is a ridge along its diagonal that widens with the distance.",
     )
 
 
-plots.demo(draw_pairs, distance_px=(1, 64, 4), static=[{"distance_px": d} for d in (1, 4, 16)])
+plots.demo(
+    draw_pairs,
+    tissue=list(REGIONS),
+    distance_px=(1, 64, 4),
+    static=[
+        {"distance_px": 1},
+        {"distance_px": 16},
+        {"distance_px": 64},
+        {"tissue": "normal tissue", "distance_px": 16},
+    ],
+)
 
 # %% [markdown]
+# Near pixels are alike: small differences, a thin ridge, a correlation near 1. Far ones are strangers: the ridge becomes a cloud. How fast that happens is the texture.
+# But choose *normal tissue*: over a whole region the figures hardly tell one kind from the other. Texture must be asked *where*.
+#
 # Sahiner et al. computed such a feature in each small part of a region and arranged the numbers as an image. The network then
 # saw several images at once: the region itself, averaged down, and texture images. Ours sees three. The slide of the lecture shows GLDS means at $d$ = 4 and
 # SGLD correlations at $d$ = 16.
 
+
 # %%
+def three_images(image, spacing_mm: float):
+    """What the network sees of a region: grey, GLDS mean at 0.4 mm and SGLD correlation at 1.6 mm, 16 x 16 each."""
+    flat, side = texture.remove_background(image), image.shape[0]
+    near, far, step = round(0.4 / spacing_mm), round(1.6 / spacing_mm), side // 16
+    maps = texture.texture_images(flat, glds_px=near, sgld_px=far, window=2 * step, step=step)
+    return flat, np.concatenate([texture.average(flat, 16)[None], maps])
+
+
+NAMES = ("averaged, 16 x 16", "GLDS mean, d = 4", "SGLD correlation, d = 16")
+shown = {name: three_images(image, breast.spacing_mm) for name, image in REGIONS.items()}
 figure, axes = plots.panels(2, 4, width_inches=2.4, height_inches=2.6)
-for line, index in enumerate((4, int(np.flatnonzero(breast.labels == 0)[0]))):
-    flat = texture.remove_background(breast.images[index])
-    maps = texture.texture_images(flat, glds_px=4, sgld_px=16)
-    name = breast.classes[breast.labels[index]]
-    for ax, picture, title in zip(
-        axes[line],
-        (flat, texture.average(flat, 16), *maps),
-        (f"{name}, simulated", "averaged, 16 x 16", "GLDS mean, d = 4", "SGLD correlation, d = 16"),
-    ):
-        plots.show_image(picture, title, ax=ax)
+for line, (name, (flat, maps)) in enumerate(shown.items()):
+    plots.show_image(flat, f"{name} (simulated)", spacing_mm=breast.spacing_mm, limits=(-0.25, 0.25), ax=axes[line, 0])
+    for k, title in enumerate(NAMES):
+        both = np.array([each[1][k] for each in shown.values()])
+        plots.show_image(maps[k], title, limits=(both.min(), both.max()), ax=axes[line, k + 1])
 plots.describe(
     figure,
     "A mass (top) and normal tissue (bottom): background-corrected region, the same averaged to 16 by 16, its GLDS mean "
-    "image and its SGLD correlation image.",
+    "image and its SGLD correlation image, each on one grey scale for both.",
 )
 
 # %% [markdown]
+# A single region says little to the eye. So take many.
+#
+# **Predict.** Average the images of some sixty masses, and of as many normal regions. Where will the GLDS of masses be low, and where high?
+
+# %%
+many = datasets.make_mass_rois(120, size=128, spacing_mm=0.2, seed=7)
+stacks = np.array([three_images(image, many.spacing_mm)[1] for image in many.images])  # (120, 3, 16, 16)
+means = [stacks[many.labels == label].mean(axis=0) for label in (1, 0)]
+figure, axes = plots.panels(2, 3, width_inches=3.2, height_inches=2.6)
+for line, (name, label) in enumerate((("masses", 1), ("normal regions", 0))):
+    for k, (title, unit) in enumerate(
+        (("grey", "film brightness"), ("GLDS mean", "film brightness"), ("SGLD", "correlation"))
+    ):
+        limits = (min(m[k].min() for m in means), max(m[k].max() for m in means))
+        count = int((many.labels == label).sum())
+        plots.show_map(
+            means[line][k], f"{title}: {count} {name}", unit=unit, limits=limits, spacing_mm=1.6, ax=axes[line, k]
+        )
+plots.describe(
+    figure,
+    "Averages over many simulated regions. Grey: both have a bright middle. GLDS: masses have a smooth middle inside a rough ring, normal "
+    "regions are even. SGLD: noise in both.",
+)
+
+# %% [markdown]
+# Both kinds are bright in the middle: normal regions were chosen for that, as a program would. But masses have a smooth middle
+# in a rough ring, where their outline and spicules lie, and normal regions have neither. That is what the network can learn from the GLDS image. The correlation
+# image shows nothing of the kind in this average.
+#
+# **In our films masses are smooth because we made them so**: the lump displaces the strands. How often real masses do, only real films can tell.
+#
 # **Question 3.** A network could compute such differences by itself: they are a convolution and an absolute value. Why may it help to hand them over?
 #
 # <details><summary>It adds information that the film does not hold</summary>
@@ -468,8 +631,10 @@ plots.describe(
 #
 # {{effects}}
 #
-# *Not shown* means that five runs cannot tell, or say the opposite; it does not mean that the authors were wrong. Turning and flipping is the case to think about: on
-# these films, at an equal number of steps, it did harm. Ribs have a direction, and a network that sees them upright can use it. The lab asks you about that.
+# *Holds* means that the whole 95 % interval over five runs lies on the claim's side of its bound, *not shown* that the interval contains the bound, and *opposite shown* that all of it
+# lies on the other side. None of the three says that the authors were wrong: their films were others.
+#
+# Turning and flipping is the case to think about: on these films, at an equal number of steps, it did harm. Ribs have a direction, and a network that sees them upright can use it. The lab asks you about that.
 
 # %% [markdown]
 # How much of this is the simulator? Our ribs are more alike than those of real people, which makes their direction a better cue than it may be in a
@@ -493,9 +658,14 @@ grey = texture.quantise(region, 32)
 matrices = graycomatrix(grey.astype(np.uint8), [4], [0, np.pi / 4], levels=32, symmetric=True, normed=True)
 for k, (offset, name) in enumerate([((0, 4), "right"), ((3, 3), "along the diagonal")]):
     matrix = texture.sgld(grey, offset)
-    difference = np.abs(matrix - matrices[:, :, 0, k]).max()
+    theirs = matrices[:, :, 0, k]
     rho = texture.sgld_features(matrix)["correlation"] - graycoprops(matrices, "correlation")[0, k]
-    print(f"SGLD {name}: largest difference of the matrix {difference:.1e}, of the correlation {abs(rho):.1e}")
+    # Scikit-image has no GLDS, but it lies along the diagonals of the SGLD matrix.
+    diagonals = [np.trace(theirs, m) + (np.trace(theirs, -m) if m else 0) for m in range(32)]
+    print(
+        f"{name}: largest difference of SGLD {np.abs(matrix - theirs).max():.1e}, of its correlation {abs(rho):.1e}, "
+        f"of GLDS {np.abs(texture.glds(grey, offset) - diagonals).max():.1e}"
+    )
 
 # %% [markdown]
 # They agree to rounding. Mind one trap: at 45° and a distance of 4, scikit-image rounds to 3 rows and 3 columns, since a step of 4
@@ -522,7 +692,7 @@ for name, grain_mm, quanta in (("as in training", 0.002, 1e5), ("coarse film, lo
 # The same specks, the same program, and the network ranks them worse: it has learned what grain looked like on *its* films. A
 # test on films of the same department would not have shown it.
 #
-# **What was never marked is never judged.** The network can only discard. A nodule that the filter missed is lost, however good the
+# **What was never marked is never judged.** The network can only discard. The nodule without a ring, at the top of this page, is lost, however good the
 # network is. Report the sensitivity of the whole chain.
 #
 # **Regions from one film.** Sahiner's regions came from the mammograms of some patients, several from each. If one patient's regions
@@ -545,15 +715,21 @@ for name, grain_mm, quanta in (("as in training", 0.002, 1e5), ("coarse film, lo
 #
 # - S.-C. B. Lo, J.-S. Lin, M. T. Freedman, S. K. Mun. Computer-assisted diagnosis of lung nodule detection using artificial convolution neural
 #   network. Proc. SPIE 1898, 1993. [doi:10.1117/12.154572](https://doi.org/10.1117/12.154572)
-# - S.-C. B. Lo et al. IEEE Trans. Med. Imaging 14, 711-718, 1995. [doi:10.1109/42.476112](https://doi.org/10.1109/42.476112)
-# - H.-P. Chan, S.-C. B. Lo, B. Sahiner, K. L. Lam, M. A. Helvie. Med. Phys. 22, 1555-1567, 1995.
-#   [doi:10.1118/1.597428](https://doi.org/10.1118/1.597428)
-# - B. Sahiner et al. IEEE Trans. Med. Imaging 15, 598-610, 1996. [doi:10.1109/42.538937](https://doi.org/10.1109/42.538937)
-# - R. M. Haralick, K. Shanmugam, I. Dinstein. IEEE Trans. Syst. Man Cybern. 3, 610-621, 1973.
+# - S.-C. B. Lo et al. Artificial convolution neural network techniques and applications for lung nodule detection. IEEE Trans. Med. Imaging 14, 711-718, 1995.
+#   [doi:10.1109/42.476112](https://doi.org/10.1109/42.476112)
+# - H.-P. Chan, S.-C. B. Lo, B. Sahiner, K. L. Lam, M. A. Helvie. Computer-aided detection of mammographic microcalcifications: pattern recognition with an
+#   artificial neural network. Med. Phys. 22, 1555-1567, 1995. [doi:10.1118/1.597428](https://doi.org/10.1118/1.597428)
+# - B. Sahiner et al. Classification of mass and normal breast tissue: a convolution neural network classifier with spatial domain and texture images. IEEE
+#   Trans. Med. Imaging 15, 598-610, 1996. [doi:10.1109/42.538937](https://doi.org/10.1109/42.538937)
+# - R. M. Haralick, K. Shanmugam, I. Dinstein. Textural features for image classification. IEEE Trans. Syst. Man Cybern. 3, 610-621, 1973.
 #   [doi:10.1109/TSMC.1973.4309314](https://doi.org/10.1109/TSMC.1973.4309314): the co-occurrence matrix.
-# - A. E. Burgess, F. L. Jacobson, P. F. Judy. Med. Phys. 28, 419-437, 2001.
-#   [doi:10.1118/1.1355308](https://doi.org/10.1118/1.1355308): the power law of breast tissue.
-# - K. Fukushima. Biol. Cybern. 36, 193-202, 1980. [doi:10.1007/BF00344251](https://doi.org/10.1007/BF00344251): the Neocognitron.
-# - Y. LeCun et al. Neural Comput. 1, 541-551, 1989. [doi:10.1162/neco.1989.1.4.541](https://doi.org/10.1162/neco.1989.1.4.541)
-# - H. Greenspan, B. van Ginneken, R. M. Summers. IEEE Trans. Med. Imaging 35, 1153-1159, 2016.
-#   [doi:10.1109/TMI.2016.2553401](https://doi.org/10.1109/TMI.2016.2553401)
+# - J. S. Weszka, C. R. Dyer, A. Rosenfeld. A comparative study of texture measures for terrain classification. IEEE Trans. Syst. Man Cybern. 6, 269-285, 1976.
+#   [doi:10.1109/TSMC.1976.5408777](https://doi.org/10.1109/TSMC.1976.5408777): grey-level differences.
+# - A. E. Burgess, F. L. Jacobson, P. F. Judy. Human observer detection experiments with mammograms and power-law noise. Med. Phys. 28, 419-437, 2001.
+#   [doi:10.1118/1.1355308](https://doi.org/10.1118/1.1355308): how breast tissue is simulated here.
+# - K. Fukushima. Neocognitron: a self-organizing neural network model for a mechanism of pattern recognition unaffected by shift in position. Biol. Cybern.
+#   36, 193-202, 1980. [doi:10.1007/BF00344251](https://doi.org/10.1007/BF00344251)
+# - Y. LeCun et al. Backpropagation applied to handwritten zip code recognition. Neural Comput. 1, 541-551, 1989.
+#   [doi:10.1162/neco.1989.1.4.541](https://doi.org/10.1162/neco.1989.1.4.541)
+# - H. Greenspan, B. van Ginneken, R. M. Summers. Guest editorial. Deep learning in medical imaging: overview and future promise of an exciting new
+#   technique. IEEE Trans. Med. Imaging 35, 1153-1159, 2016. [doi:10.1109/TMI.2016.2553401](https://doi.org/10.1109/TMI.2016.2553401)

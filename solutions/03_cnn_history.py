@@ -47,7 +47,7 @@ lungs = datasets.make_chest_radiographs(1, size=192, nodules=2.0, seed=6)
 specks = datasets.make_microcalcifications(1, size=256, clusters=2.0, seed=3)
 masses = datasets.make_mass_rois(6, size=256, seed=3)
 figure, axes = plots.panels(1, 3, width_inches=3.3, height_inches=3.6)
-plots.show_image(lungs.images[0], "Lung (simulated)", spacing_mm=lungs.spacing_mm, ax=axes[0, 0])
+plots.show_image(lungs.images[0], "Lung (simulated)", spacing_mm=lungs.spacing_mm, limits=(0.18, 0.9), ax=axes[0, 0])
 plots.show_image(
     specks.images[0],
     "Microcalcifications (simulated)",
@@ -151,6 +151,12 @@ for channels, maps, m, n in [(1, 4, 3, 3), (3, 1, 5, 2), (4, 2, 1, 3)]:
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>Your prediction</summary>
+#
+# 24. A window of 5 fits in 32 - 5 + 1 = 28 places along a side; of those 28, the second layer leaves 24.
+#
+# </details>
+#
 # ## Exercise 2: and backward
 #
 # To learn, the layer must know how the loss $E$ changes with each of its numbers. Given $g_k(r, s) = \partial E / \partial y_k(r, s)$,
@@ -161,6 +167,9 @@ for channels, maps, m, n in [(1, 4, 3, 3), (3, 1, 5, 2), (4, 2, 1, 3)]:
 # \frac{\partial E}{\partial x_c(r + i, s + j)} \mathrel{+}= w_{kc}(i, j)\, g_k(r, s). $$
 #
 # A weight collects from all places, since it worked at all of them. A pixel collects from all windows that it lay in.
+#
+# **Predict first:** a pixel in a corner of the image and one in the middle. Whose gradient is a sum of more terms, and of how many, if the
+# kernel has 5 x 5 weights?
 #
 # <details><summary>Hint</summary>
 #
@@ -202,34 +211,73 @@ def convolve_backward(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.n
 # A kernel of one weight, 2: what can be done in the head.
 grad_x, grad_w, grad_b = convolve_backward(np.array([[[1.0, 3.0]]]), np.array([[[[2.0]]]]), np.array([[[10.0, 100.0]]]))
 close(grad_b, np.array([110.0]), "the gradient of the bias for g = (10, 100)", "the bias worked at each place")
+close(
+    grad_w,
+    np.array([[[[310.0]]]]),
+    "the gradient of the only weight for x = (1, 3), g = (10, 100)",
+    "it worked at both places",
+)
+close(grad_x, np.array([[[20.0, 200.0]]]), "the gradient of x for a weight of 2, g = (10, 100)", "one window a pixel")
 ### BEGIN HIDDEN TESTS
-close(grad_w, np.array([[[[310.0]]]]), "the gradient of the only weight for x = (1, 3), g = (10, 100)")
-close(grad_x, np.array([[[20.0, 200.0]]]), "the gradient of x for a weight of 2, g = (10, 100)")
+# Two weights, 2 and 5: the pixel in the middle lay in both windows.
+grad_x, grad_w, grad_b = convolve_backward(
+    np.array([[[1.0, 3.0, 4.0]]]), np.array([[[[2.0, 5.0]]]]), np.array([[[10.0, 100.0]]])
+)
+close(grad_b, np.array([110.0]), "the gradient of the bias for two windows, g = (10, 100)")
+close(grad_w, np.array([[[[310.0, 430.0]]]]), "the gradients of two weights for x = (1, 3, 4), g = (10, 100)")
+close(
+    grad_x,
+    np.array([[[20.0, 250.0, 500.0]]]),
+    "the gradient of x for the weights 2 and 5, g = (10, 100)",
+    "the pixel in the middle lay in two windows",
+)
 ### END HIDDEN TESTS
+
 
 # %% nbgrader={"grade": true, "grade_id": "convolve_backward_autograd", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Equal to autograd, to 1e-5.
+def by_autograd(x, w, g) -> list:
+    """The three gradients as PyTorch finds them."""
+    tensors = [torch.tensor(array, requires_grad=True) for array in (x, w, np.zeros(len(w)))]
+    (functional.conv2d(tensors[0][None], tensors[1], tensors[2])[0] * torch.tensor(g)).sum().backward()
+    return [tensor.grad for tensor in tensors]
+
+
+rng = np.random.default_rng(2)
+x, w, g = rng.normal(size=(1, 4, 5)), rng.normal(size=(1, 1, 2, 3)), rng.normal(size=(1, 3, 3))
+close(
+    convolve_backward(x, w, g),
+    by_autograd(x, w, g),
+    "of the gradients of x, w, b (0, 1, 2), for a channel of 4 x 5 and a kernel of 2 x 3, that",
+    "a pixel collects from all its windows, a weight from all places",
+    atol=1e-5,
+)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("convolve_backward_autograd")
 for channels, maps, m, n in [(1, 1, 3, 3), (2, 3, 2, 4), (3, 2, 5, 1)]:
     x, w = rng.normal(size=(channels, 6, 7)), rng.normal(size=(maps, channels, m, n))
     g = rng.normal(size=(maps, 7 - m, 8 - n))
-    tensors = [torch.tensor(a, requires_grad=True) for a in (x, w, np.zeros(maps))]
-    (functional.conv2d(tensors[0][None], tensors[1], tensors[2])[0] * torch.tensor(g)).sum().backward()
-    case = f"{channels} channels of 6 x 7 to {maps}, kernels of {m} x {n}"
-    got = convolve_backward(x, w, g)
     close(
-        got[0], tensors[0].grad, f"the gradient of x, {case}", "does a pixel collect from all its windows?", atol=1e-5
+        convolve_backward(x, w, g),
+        by_autograd(x, w, g),
+        f"of the gradients of x, w, b (0, 1, 2), for {channels} channels of 6 x 7 to {maps}, kernels of {m} x {n}, that",
+        "does each pair k, c have its own weights, and does a pixel collect from all maps?",
+        atol=1e-5,
     )
-    close(got[1], tensors[1].grad, f"the gradient of w, {case}", "sum over places, for each pair k, c", atol=1e-5)
-    close(got[2], tensors[2].grad, f"the gradient of b, {case}", atol=1e-5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>Your prediction</summary>
+#
+# The one in the middle: it lay in 25 windows, once under each weight, and its gradient is a sum of 25 terms for each map. The corner lay in one window.
+#
+# </details>
+#
 # ## Exercise 3: two ways to say "texture"
 #
 # Sahiner's network did not only see grey values. Take all pairs of pixels that are a step $d$ apart, such as four pixels to the
-# right. *GLDS* asks how much the two differ; *SGLD* asks which two grey levels they are:
+# right. The grey-level difference statistics, *GLDS*, ask how much the two differ. The spatial grey-level dependence, *SGLD*, asks which
+# two grey levels they are (most people know it as the co-occurrence matrix):
 #
 # $$ p(m) = P\big(|I(x) - I(x + d)| = m\big), \qquad P(i, j) = \tfrac12 \big[ P(I(x) = i, I(x + d) = j) + P(I(x) = j, I(x + d) = i) \big] $$
 #
@@ -376,6 +424,12 @@ close(
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>Your prediction</summary>
+#
+# All pairs differ by 0: p(0) = 1. The correlation is 0 / 0, and somebody must decide. The usual choice, that of scikit-image too, is 1: the one pixel tells you all about the other.
+#
+# </details>
+#
 # ## Exercise 4: a picture of texture
 #
 # A feature of the whole region is one number. Sahiner et al. wanted to keep *where* the texture is like that. So they
@@ -437,7 +491,14 @@ close(
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "texture_image_overlap", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# Overlapping windows, mirrored at the border.
+# Overlapping windows, mirrored at the border. Of each window, take its first pixel: at the border, it lies outside of the image.
+numbers = np.arange(24.0).reshape(4, 6)
+close(
+    texture_image(numbers, lambda part: float(np.asarray(part)[0, 0]), window=4, step=2),
+    np.array([[7.0, 7.0, 9.0], [7.0, 7.0, 9.0]]),
+    "the first pixels of windows of 4 x 4, step 2, on the numbers 0 to 23 in 4 rows",
+    "one pixel is mirrored at each side, and the border pixel itself is not repeated",
+)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("texture_image")
 for shape, window, step in [((6, 9), 5, 3), ((8, 8), 6, 2), ((4, 8), 4, 4)]:
@@ -467,7 +528,8 @@ plots.show_map(by_hand, "GLDS mean, 4 px", unit="grey levels", ax=axes[0, 1])
 plots.show_map(of_pairs, "SGLD correlation, 16 px", unit="correlation", ax=axes[0, 2])
 plots.describe(
     figure,
-    "A mass, and two texture images of 16 by 16 numbers: where the mass lies, neighbours differ less and far pixels correlate differently.",
+    "A mass, and two texture images of 16 by 16 numbers: neighbours differ little in the fat at the left and in the mass, more in the "
+    "strands at the right; the correlation of pixels 16 apart is patchy.",
 )
 
 # %% [markdown]
@@ -490,7 +552,8 @@ plots.describe(
 # <details><summary>Hint</summary>
 #
 # Collect `nn.Conv2d(before, after, k)` and `nn.Sigmoid()` in a list, hand it to `nn.Sequential(*list)`, and follow the side on the
-# way. The last layer is `nn.Linear(..., 1)` on what `flatten(1)` gives.
+# way. The last layer is `nn.Linear(..., 1)` on what `flatten(1)` gives: (B, 1). Take its column 0 to get (B,). `squeeze()` would also drop the axis of a
+# batch of one.
 #
 # </details>
 
@@ -521,8 +584,6 @@ class Network(nn.Module):
         self.features = nn.Sequential(*layers)
         self.output = nn.Linear(maps[-1] * side * side, 1)
         ### END SOLUTION
-        # Weights that keep the sigmoids where they are steep.
-        self.apply(historic.init_steep)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, in_channels, side, side) to raw logits (B,)."""
@@ -554,6 +615,7 @@ testing.set_weights(net, scale=2.0, bias=-0.3)
 ramp = torch.linspace(-1, 2, 64).reshape(1, 1, 8, 8)
 with torch.no_grad():
     close(tuple(net(torch.zeros(5, 1, 8, 8)).shape), (5,), "the shape for five pictures", "one number a picture")
+    close(tuple(net(ramp).shape), (1,), "the shape for a single picture", "does squeeze() drop the axis of the batch?")
     close(
         net(ramp),
         np.array([1.1419]),
@@ -579,10 +641,17 @@ for side, channels, maps, kernels in [(16, 3, (6, 4), (5, 3)), (9, 2, (3, 2, 4),
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>Your prediction</summary>
+#
+# It depends on the image. With 10 maps and kernels of 5, the convolutions have 10 * 26 + 10 * 251 = 2770 weights for any image. The neuron has
+# 10 * 24² + 1 = 5761 for 32 x 32 pixels, and 10 * 8² + 1 = 641 for 16 x 16. This is why later networks pool before they decide.
+#
+# </details>
+#
 # ## Exercise 6: it does not matter how the film lies
 #
 # A nodule turned by a quarter is still a nodule. There are eight ways to lay a square on a table: four quarter turns $T_1 \dots T_4$, and the
-# same of its mirror image. Lo et al. showed their network turned and flipped blocks. If one also averages the answers,
+# same of its mirror image. As far as we know, Lo et al. showed their network turned and flipped blocks. If one also averages the answers,
 #
 # $$ \bar f(x) = \frac{1}{8} \sum_{t=1}^{8} f(T_t x), $$
 #
@@ -686,7 +755,8 @@ for name, turned in [("turned", torch.rot90(batch, 1, (2, 3))), ("mirrored", bat
 # Three experiments, each over five seeds, each beside something that has no network.
 #
 # **1993, nodules.** A filter that looks for spheres points at up to ten places a lung. Does a network on the 32 x 32 block around each improve the
-# ranking? And do turned and flipped blocks help, with so few nodules?
+# ranking? And do turned and flipped blocks help, with so few nodules? The measure is the *AUC*: of all pairs of a nodule and a false mark, the share in which the nodule ranks
+# higher. 0.5 is guessing. The papers call it $A_z$, the area under the ROC curve.
 #
 # **1995, microcalcifications.** A filter finds specks, three of which within 5 mm make a cluster. At the same sensitivity, how many false clusters are left
 # if a network judges each speck first? Does it matter how the network is built?
@@ -712,6 +782,9 @@ on_films = effects.source(lambda: True, lambda folder: False)  # a folder of reg
 
 def train(net, x, y, *, steps: int, seed: int, name: str, lr: float = 1e-2, turn: bool = False):
     """Train on as many lesions as others in each batch; with `turn`, each batch in one of the eight orientations."""
+    net.apply(
+        historic.init_steep
+    )  # weights to start from at which sigmoids are steep: where they are flat, nothing is learned
     rng, classes = np.random.default_rng(seed), [np.flatnonzero(y == label) for label in (0, 1)]
 
     def batch(step: int):
@@ -861,67 +934,67 @@ pd.DataFrame(sahiner).mean().round(3)
 # %% tags=["experiment"]
 def gain(rows: list, better: str, than: str):
     """The difference of two scores, seed by seed."""
-    return [row[better] - row[than] for row in rows] or None
+    return [row[better] - row[than] for row in rows]
 
 
 spread = [max(row[name] for name in CONFIGURATIONS) - min(row[name] for name in CONFIGURATIONS) for row in chan]
+LO, CHAN, SAHINER = "Lo et al. 1993, 1995", "Chan et al. 1995", "Sahiner et al. 1996"
+NONE = "none in our sources"
+CLAIMS = [
+    (
+        LO,
+        NONE,
+        "AUC of nodule candidates, filter + network minus filter, above 0",
+        gain(lo, "filter + network", "matched filter"),
+        {"above": 0.0},
+    ),
+    (
+        LO,
+        NONE,
+        "AUC of nodule candidates, turned and flipped minus not, not below -0.01",
+        gain(lo, "network, turned", "network"),
+        {"above": -0.01},
+    ),
+    (
+        CHAN,
+        "cut by more than 70 %",
+        "False clusters an image, with network / filter alone, at equal sensitivity, below 0.3",
+        [row["ratio"] for row in chan],
+        {"below": 0.3},
+    ),
+    (
+        CHAN,
+        "about 0.9 for many configurations",
+        "Spread of Az over four networks, below 0.03",
+        spread,
+        {"below": 0.03},
+    ),
+    (
+        SAHINER,
+        "0.87 for the chosen network",
+        "AUC of masses, spatial + texture minus spatial, above 0",
+        gain(sahiner, "spatial + texture", "spatial"),
+        {"above": 0.0},
+    ),
+    (
+        SAHINER,
+        NONE,
+        "AUC of masses, network minus logistic regression on texture features, above 0",
+        gain(sahiner, "spatial + texture", "logistic regression"),
+        {"above": 0.0},
+    ),
+]
 table = effects.report(
     [
-        effects.measure(
-            UNIT,
-            "AUC of nodule candidates, filter + network minus filter, above 0",
-            gain(lo, "filter + network", "matched filter"),
-            paper="Lo et al. 1993, 1995",
-            paper_figure="none in our sources",
-            above=0.0,
-        ),
-        effects.measure(
-            UNIT,
-            "AUC of nodule candidates, turned and flipped minus not, not below -0.01",
-            gain(lo, "network, turned", "network"),
-            paper="Lo et al. 1993, 1995",
-            paper_figure="none in our sources",
-            above=-0.01,
-        ),
-        effects.measure(
-            UNIT,
-            "False clusters an image, with network / filter alone, at equal sensitivity, below 0.3",
-            [row["ratio"] for row in chan] or None,
-            paper="Chan et al. 1995",
-            paper_figure="cut by more than 70 %",
-            below=0.3,
-        ),
-        effects.measure(
-            UNIT,
-            "Spread of Az over four networks, below 0.03",
-            spread or None,
-            paper="Chan et al. 1995",
-            paper_figure="about 0.9 for many configurations",
-            below=0.03,
-        ),
-        effects.measure(
-            UNIT,
-            "AUC of masses, spatial + texture minus spatial, above 0",
-            gain(sahiner, "spatial + texture", "spatial"),
-            paper="Sahiner et al. 1996",
-            paper_figure="0.87 for the chosen network",
-            above=0.0,
-        ),
-        effects.measure(
-            UNIT,
-            "AUC of masses, network minus logistic regression on texture features, above 0",
-            gain(sahiner, "spatial + texture", "logistic regression"),
-            paper="Sahiner et al. 1996",
-            paper_figure="none in our sources",
-            above=0.0,
-        ),
+        effects.measure(UNIT, claim, values or None, paper=paper, paper_figure=figure, **bound)
+        for paper, figure, claim, values, bound in CLAIMS
     ]
 )
 table
 
 # %% [markdown]
-# **Before you read on:** an interval that holds 0 does not say that there is no effect. Five short runs cannot tell. The course ran the
-# same cells with more films and more steps:
+# **Before you read on:** an interval that holds the claim's bound is *not shown*: five short runs cannot tell, and that is not "no effect". *Opposite shown* says more: the
+# whole interval lies beyond the bound. The course ran the same cells with more films and more steps:
 #
 # <details><summary>The course's longer run</summary>
 #
@@ -949,8 +1022,8 @@ table
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# **Question 2.** A reader of mammograms asks: "Your network leaves a third of the false clusters. At which sensitivity, and what about the
-# clusters that it now misses?" Say why figures of false positives mean nothing without the sensitivity, and what you would report.
+# **Question 2.** A reader of mammograms asks: "You say that your network takes most of the false clusters away. At which sensitivity, and what about the
+# clusters that it now misses?" In at most 100 words: say why figures of false positives mean nothing without the sensitivity, and what you would report.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_sensitivity", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # Any program has fewer false clusters if its threshold is raised, and then it misses more true ones. So two programs are
@@ -979,7 +1052,9 @@ table
 # [doi:10.7937/K9/TCIA.2016.7O02S9CY](https://doi.org/10.7937/K9/TCIA.2016.7O02S9CY)) and JSRT (chest radiographs, Shiraishi et al. 2000,
 # [doi:10.2214/ajr.174.1.1740071](https://doi.org/10.2214/ajr.174.1.1740071)). Read their terms first.
 #
-# **References.** S.-C. B. Lo et al., IEEE Trans Med Imaging 14, 711-718, 1995,
-# [doi:10.1109/42.476112](https://doi.org/10.1109/42.476112). H.-P. Chan et al., Med Phys 22, 1555-1567, 1995,
-# [doi:10.1118/1.597428](https://doi.org/10.1118/1.597428). B. Sahiner et al., IEEE Trans Med Imaging 15, 598-610, 1996,
+# **References.** S.-C. B. Lo et al., *Artificial convolution neural network techniques and applications for lung nodule detection*, IEEE Trans Med
+# Imaging 14, 711-718, 1995, [doi:10.1109/42.476112](https://doi.org/10.1109/42.476112). H.-P. Chan et al., *Computer-aided detection of mammographic
+# microcalcifications: pattern recognition with an artificial neural network*, Med Phys 22, 1555-1567, 1995,
+# [doi:10.1118/1.597428](https://doi.org/10.1118/1.597428). B. Sahiner et al., *Classification of mass and normal breast tissue: a convolution neural
+# network classifier with spatial domain and texture images*, IEEE Trans Med Imaging 15, 598-610, 1996,
 # [doi:10.1109/42.538937](https://doi.org/10.1109/42.538937).

@@ -7,6 +7,7 @@ MISTAKES = {
             ("rows, columns = w.shape[2:]", "rows, columns = w.shape[2:]\n    x = np.pad(x, ((0, 0), (1, 1), (1, 1)))")
         ],
         "the bias is forgotten": [(" + b[:, None, None]", "")],
+        "the biases run along the columns": [("b[:, None, None]", "b")],
         "the bias is added at each weight": [
             (", axes=1)  # (K, H', W')", ", axes=1) + b[:, None, None]"),
             (" + b[:, None, None]\n    for", "\n    for"),
@@ -35,6 +36,9 @@ MISTAKES = {
                 "np.tensordot(g, x[part], axes=([1, 2], [1, 2]))",
                 "np.tensordot(g, x[part].sum(axis=0), axes=([1, 2], [0, 1]))[:, None]",
             )
+        ],
+        "the same places summed for both, axes of g and x mixed up": [
+            ("axes=([1, 2], [1, 2]))", "axes=([1, 2], [2, 1]))"),
         ],
         "the weights' gradient is flipped": [("grad_w[:, :, i, j] =", "grad_w[:, :, rows - 1 - i, columns - 1 - j] =")],
     },
@@ -87,6 +91,7 @@ MISTAKES = {
         "ReLU, twenty years early": [("nn.Sigmoid()", "nn.ReLU()")],
         "a sigmoid at the end": [(".flatten(1))[:, 0]", ".flatten(1))[:, 0].sigmoid()")],
         "the output keeps its last axis": [("[:, 0]", "")],
+        "a batch of one loses its axis": [("[:, 0]", ".squeeze()")],
         "the maps are averaged over places": [
             ("maps[-1] * side * side", "maps[-1]"),
             ("self.features(x).flatten(1)", "self.features(x).mean(dim=(2, 3))"),
@@ -235,7 +240,6 @@ class Network(nn.Module):
         before = [in_channels] + list(maps[:-1])
         self.layers = nn.ModuleList(nn.Conv2d(a, b, k) for a, b, k in zip(before, maps, kernels))
         self.last = nn.Linear(maps[-1] * (side - sum(kernels) + len(kernels)) ** 2, 1)
-        self.apply(historic.init_steep)
 
     def forward(self, x):
         for layer in self.layers:
