@@ -39,6 +39,7 @@ plots.use_style()
 #
 # Every picture of this page that is not called real is **simulated**: bodies are drawn from smooth shapes, and the
 # physics of each scanner is applied to them. So the truth is known, and you can turn any knob without hurting anyone.
+# Cross-sections are shown as radiologists look at them, from the feet: the patient's right is on your left.
 
 # %%
 chest = datasets.make_radiograph("chest", spacing_mm=1.0, seed=0)
@@ -47,7 +48,9 @@ slice_ct = datasets.make_ct_slice(nodule_mm=14, seed=0)
 slice_mr = datasets.make_mr_slice(seed=0)
 scan = datasets.make_pet_ct(seed=0)
 fetus = datasets.make_ultrasound(seed=0)
+eye = datasets.make_oct(seed=0)
 section = datasets.make_histology(seed=0)
+marrow = datasets.make_cytometry(4000, seed=0)
 
 
 def grey(image, low=1, high=99.5):
@@ -59,23 +62,24 @@ def grey(image, low=1, high=99.5):
 lungs = grey(xray.even_out(chest.image, spacing_mm=1.0))
 gallery = [
     (lungs, 1.0, "X-ray"),
-    (grey(breast.image, 60), 0.4, "Mammography"),
+    (grey(breast.image, 30), 0.4, "Mammography"),
     (ct.window_hu(slice_ct.image, 40, 400), slice_ct.spacing_mm, "CT"),
     (grey(slice_mr.image, 1, 97), slice_mr.spacing_mm, "MRI"),
     (1 - grey(scan.pet), scan.pet_spacing_mm[0], "PET"),
     (fetus.image, fetus.spacing_mm, "Ultrasound"),
 ]
-figure, axes = plots.panels(2, 4, width_inches=2.7, height_inches=2.8)
+figure, axes = plots.panels(3, 3, width_inches=3.2, height_inches=2.9)
 for ax, (image, spacing_mm, name) in zip(axes.flat, gallery):
     plots.show_image(image, name, spacing_mm=spacing_mm, ax=ax)
-plots.show_image(section.image, "Histology", spacing_um=section.spacing_um, ax=axes[1, 2])
-marrow = datasets.make_cytometry(4000, seed=0)
-axes[1, 3].scatter(marrow.events[:, 0], marrow.events[:, 1], s=2, alpha=0.4)
-axes[1, 3].set(xlabel="forward scatter", ylabel="side scatter", title="Flow cytometry", xticks=[], yticks=[])
+axes[2, 0].imshow(eye.image, cmap="gray", aspect="auto")
+axes[2, 0].set(title="OCT (depth stretched)", xticks=[], yticks=[])
+plots.show_image(section.image, "Histology", spacing_um=section.spacing_um, ax=axes[2, 1])
+axes[2, 2].scatter(marrow.events[:, 0], marrow.events[:, 1], s=2, alpha=0.4)
+axes[2, 2].set(xlabel="forward scatter", ylabel="side scatter", title="Flow cytometry", xticks=[], yticks=[])
 plots.describe(
     figure,
     "Simulated pictures: chest radiograph, mammogram, CT of a chest, MRI of a head, PET of the chest, a fetus in "
-    "ultrasound, a stained section, and a cloud of cells from a cytometer. OCT follows below.",
+    "ultrasound, OCT of a retina, a stained section, and a cloud of cells from a cytometer.",
 )
 
 # %% [markdown]
@@ -113,7 +117,7 @@ def draw_hand(energy_kev: float, photons: int, paper: bool):
     through = xray.transmit(hand.lengths_mm, energy_kev=energy_kev)
     rng = np.random.default_rng(0)
     counts = xray.count_photons(through, photons=photons, scatter_fraction=0, rng=rng, spacing_mm=0.4)
-    density = xray.film(counts / photons, speed=2.0, contrast=2.2)
+    density = xray.film(counts / photons, speed=4.0, contrast=2.2)
     # Film is black where photons came. A print on paper turns that round once more: bones are dark, as on Röntgen's.
     image = density if paper else 3.4 - density
     return plots.show_image(
@@ -137,48 +141,67 @@ plots.demo(
 # Less. Low energies are absorbed by the photoelectric effect, which grows steeply with the atomic number: calcium
 # stands out. At high energies photons scatter instead, which hardly depends on the element: only density is left.
 #
-# Now look at the ring. Of a million photons hardly one passes. Black is not always air, and white is not
-# always bone.
+# Now look at the ring. Of a million photons hardly one passes, so it is whiter than any bone; on the print it is
+# black. White is not always bone, and whether black means "nothing in the way" or "all of it" is a convention. Mix
+# pictures of both kinds, and half of the patients are negatives.
 #
 # A radiograph adds up everything along a ray. A nodule behind a rib, or behind the heart, is there and is not seen.
 
 # %%
 hidden = datasets.make_radiograph("chest", spacing_mm=1.0, nodule_mm=16, seed=3)
-figure, axes = plots.panels(1, 2, width_inches=4.2, height_inches=4.3)
 evened = grey(xray.even_out(hidden.image, spacing_mm=1.0))
+row, column = np.argwhere(hidden.nodule).mean(axis=0).astype(int)
+near = np.s_[row - 45 : row + 45, column - 45 : column + 45]
+figure, axes = plots.panels(1, 3, width_inches=3.4, height_inches=3.6)
 plots.show_image(evened, "Where is the nodule? (simulated)", spacing_mm=1.0, ax=axes[0, 0])
-plots.overlay(evened, hidden.nodule.astype(int), "Here", fill=0.0, ax=axes[0, 1])
-plots.describe(figure, "Left: a simulated chest radiograph. Right: the same with the outline of a nodule of 16 mm.")
+for ax, part, name in ((axes[0, 1], np.s_[:, :], "Here"), (axes[0, 2], near, "Closer")):
+    plots.show_image(evened[part], name, spacing_mm=1.0, limits=(0, 1), ax=ax)
+    ax.contour(hidden.nodule[part], [0.5], colors="#E69F00", linewidths=1.2)
+plots.describe(
+    figure,
+    "A simulated chest radiograph; the same with a nodule of 16 mm outlined over the right lung; and that place enlarged: "
+    "it is crossed by ribs and hardly brighter than they are.",
+)
 
 # %% [markdown]
 # **Mammography** looks for differences between soft tissues, and needs low energy for it, about 20 keV, which
-# costs dose. The breast is
-# pressed flat, so that fewer photons are needed and less lies on top of each other. Watch the energy again, and how
-# dense tissue hides a mass.
+# costs dose. The breast is pressed flat, so that fewer photons are needed and less lies on top of each other.
+#
+# There is a mass of 14 mm with a cluster of specks of calcium. Search first, then tick the box. Then raise the energy,
+# and make the breast denser: gland and tumour absorb nearly alike, so dense tissue hides it.
 
 
 # %%
-def draw_breast(energy_kev: float, glandular: float):
+def draw_breast(energy_kev: float, glandular: float, outline: bool):
     """Draw a mammogram with a mass, at some energy and density of the breast."""
     picture = datasets.make_mammogram(
         energy_kev=energy_kev, glandular=glandular, mass_mm=14, n_calcifications=12, spacing_mm=0.5, seed=0
     )
     inside = picture.lengths_mm["fat"] > 10
     low, high = np.percentile(picture.image[inside], [0.5, 99.9])
-    return plots.show_image(
+    figure = plots.show_image(
         picture.image,
         f"simulated, {energy_kev:.0f} keV",
         spacing_mm=picture.spacing_mm,
         limits=(low - 0.3 * (high - low), high),
         alt=f"Simulated mammogram at {energy_kev:.0f} keV with a glandular share of {glandular:.2f} and a mass.",
     )
+    if outline:
+        figure.axes[0].contour(picture.mass, [0.5], colors="#E69F00", linewidths=1.2)
+    return figure
 
 
 plots.demo(
     draw_breast,
     energy_kev=(20.0, 60.0, 20.0),
     glandular=(0.1, 0.7, 0.3),
-    static=[{"glandular": 0.15}, {"glandular": 0.6}, {"energy_kev": 60.0}],
+    outline=False,
+    static=[
+        {"glandular": 0.15},
+        {"glandular": 0.15, "outline": True},
+        {"glandular": 0.6, "outline": True},
+        {"glandular": 0.15, "energy_kev": 60.0, "outline": True},
+    ],
 )
 
 # %% [markdown]
@@ -209,6 +232,7 @@ plots.describe(
 # %%
 body = slice_ct.truth_hu
 perfect = ct.project(ct.to_mu(body), ct.view_angles(360), spacing_mm=slice_ct.spacing_mm)
+heart = np.s_[113:129, 99:115]  # blood and nothing else, brightened by a contrast agent: what varies here is noise
 
 
 def scan_again(n_views: int, dose_photons: float, window: str, electronic_noise: float = 10) -> np.ndarray:
@@ -223,7 +247,7 @@ def scan_again(n_views: int, dose_photons: float, window: str, electronic_noise:
 def draw_ct(views: int, kilophotons: int, window: str):
     """Show the scan, and its noise in the heart."""
     image = scan_again(views, 1000 * kilophotons, window)
-    noise = (image - body)[105:125, 130:150].std()
+    noise = image[heart].std()
     return plots.show_image(
         image,
         f"simulated, noise in the heart {noise:.0f} HU",
@@ -238,20 +262,24 @@ plots.demo(
     views=(20, 360, 360),
     kilophotons=[200, 50, 12, 3],
     window=["hann", "ramp", "shepp-logan", "cosine"],
-    static=[{}, {"views": 40}, {"kilophotons": 12}],
+    static=[{}, {"kilophotons": 50}, {"kilophotons": 12}, {"views": 40}],
 )
 
 # %% [markdown]
-# With a quarter of the photons noise doubles: the counts are Poisson, and their relative noise falls as
-# $1/\sqrt{N}$. With few views there are streaks, however many photons each view gets. Streaks are not random: the same
+# A quarter of the photons, about twice the noise: counts are Poisson, and their relative noise falls as $1/\sqrt{N}$. A
+# quarter of that again, and it more than doubles: along the thickest rays so few photons are left that the noise
+# of the electronics shows, in streaks from side to side.
+#
+# With few views there are streaks of another kind, however many photons each view gets. These are not random: the same
 # body gives the same ones, and a network can learn them.
 #
 # **Hounsfield units** make CT the one modality with a scale of its own:
 #
 # $$ \mathrm{HU} = 1000\,\frac{\mu - \mu_\mathrm{water}}{\mu_\mathrm{water} - \mu_\mathrm{air}} $$
 #
-# Air is -1000, water 0, fat about -100, muscle about 50, dense bone above 1000. No screen shows that range. So one
-# looks through *windows*.
+# Air is -1000, water 0, fat about -100, muscle about 50, dense bone above 1000. (The blood here is at about 200: the
+# patient was given iodine, a contrast agent, as many are.) A screen and an eye tell far fewer greys apart than that. So
+# one looks through *windows*: from black at level - width / 2 to white at level + width / 2.
 
 
 # %%
@@ -274,14 +302,46 @@ plots.demo(
 )
 
 # %% [markdown]
-# A real one, which comes with the library pydicom: a vertebra, 128 pixels wide. Numbers in the file are not HU. The
-# header says how to get there, and skipping that step is a classic way to train on nonsense.
+# ### What a hospital's file says: DICOM
+#
+# Hospitals keep pictures as *DICOM*: most often one file a slice. Before the pixels stands a *header*, a list of numbered
+# *tags*. The slices of one scan share a SeriesInstanceUID: they are a *series*. All series of one visit share a
+# StudyInstanceUID: a *study*. File names mean nothing.
+#
+# Here is the header of a real CT, which comes with the library pydicom: a vertebra, cut to 128 pixels.
 
 # %%
 import pydicom
 from pydicom.data import get_testdata_file
 
 real_ct = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+for name in (
+    *("Modality", "AcquisitionDate", "InstanceCreationDate", "ConvolutionKernel", "ContrastBolusAgent"),
+    *("ImagePositionPatient", "SliceLocation", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+    *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "WindowCenter", "PhotometricInterpretation"),
+):
+    found = (
+        f"{real_ct[name].tag}  {name:26} {real_ct[name].value}" if name in real_ct else f"{'':14}{name:26} not there"
+    )
+    print(found)
+
+# %% [markdown]
+# | tag | what it says | what goes wrong without it |
+# |---|---|---|
+# | ImagePositionPatient | where the first pixel lies in the patient, in mm: x to the left, y to the back, z to the head | sorted by name, slice 10 comes before slice 2 |
+# | ImageOrientationPatient | which way rows and columns run | left and right are swapped |
+# | PixelSpacing | mm between rows, then between columns | sizes in pixels, which mean nothing |
+# | SliceThickness | how thick a slice is, not how far the next one is | volumes too large, or too small |
+# | RescaleSlope, RescaleIntercept | HU = slope times stored number + intercept | a network trained on nonsense |
+# | PixelPaddingValue | the stored number that means "not measured" | a ring of an unknown tissue |
+# | WindowCenter, WindowWidth | the window to open with, if any | - |
+# | PhotometricInterpretation | MONOCHROME2: large is bright; MONOCHROME1: large is dark | negatives |
+#
+# Headers are filled in by people and by old software. This one has no window. It gives two places for the slice, 1.5 mm
+# apart: trust the position, which the standard defines. And it was made in 1997 and says 2004, too. Names and dates
+# of patients stand here as well; they have to go before a file leaves the house (unit 19).
+
+# %%
 hu = real_ct.pixel_array * float(real_ct.RescaleSlope) + float(real_ct.RescaleIntercept)
 print(f"stored {real_ct.pixel_array.min()} to {real_ct.pixel_array.max()}, in HU {hu.min():.0f} to {hu.max():.0f}")
 plots.show_image(hu, "real CT (pydicom's test file)", spacing_mm=float(real_ct.PixelSpacing[0]), limits=(-200, 600))
@@ -341,13 +401,20 @@ plots.demo(
 )
 
 # %% [markdown]
-# Bright: fluid relaxes slowly in both ways. With a short TR it has not come back yet, and is dark. So "bright" means
-# nothing without TR and TE, and there is no Hounsfield scale: another scanner gives other numbers for the same brain.
+# Bright: fluid relaxes slowly in both ways. Of the three pictures above, the first (short TR, short TE) is *T1-weighted*:
+# fluid has not come back yet and is dark, white matter has and is bright. The second (long TR, long TE) is
+# *T2-weighted*: all else has faded. In the third (long TR, short TE) all has come back and nothing has faded yet: what is
+# left is the density of protons, which differs little, and grey matter, with more water, is brighter than white.
+#
+# So "bright" means nothing without TR and TE, and there is no Hounsfield scale: another scanner gives other numbers for
+# the same brain.
 #
 # ### K-space
 #
 # The scanner does not measure pixels. It measures the picture's spectrum, *k-space*, line by line, each line taking
-# one TR. Leave out lines, and the scan is shorter.
+# one TR. Leave out lines, and the scan is shorter: a quarter of the lines, a quarter of the time.
+#
+# **Predict.** You keep a quarter of the lines. Does it matter which?
 
 # %%
 full = datasets.make_mr_slice(seed=0, coil_noise=0.004)
@@ -361,7 +428,7 @@ def draw_kspace(acceleration: int, pattern: str):
     plots.show_image(
         np.log10(np.abs(full.kspace) * mask[:, None] + 1e-3), "k-space (log)", limits=(-2, 1.3), ax=axes[0, 0]
     )
-    plots.show_image(image, f"{mask.sum()} of 256 lines", spacing_mm=0.9, limits=(0, 0.55), ax=axes[0, 1])
+    plots.show_image(image, f"simulated, {mask.sum()} of 256", spacing_mm=0.9, limits=(0, 0.55), ax=axes[0, 1])
     return plots.describe(
         figure, f"Simulated k-space with {mask.sum()} of 256 lines ({pattern}) and the head reconstructed from it."
     )
@@ -369,22 +436,23 @@ def draw_kspace(acceleration: int, pattern: str):
 
 plots.demo(
     draw_kspace,
-    acceleration=(1, 8, 1),
+    acceleration=(1, 8, 4),
     pattern=["regular", "random", "centre"],
     static=[
         {"acceleration": 1},
-        {"acceleration": 2},
-        {"acceleration": 4, "pattern": "random"},
-        {"acceleration": 4, "pattern": "centre"},
+        {"pattern": "regular"},
+        {"pattern": "random"},
+        {"pattern": "centre"},
     ],
 )
 
 # %% [markdown]
-# Every second line: two heads, half a field apart. Random lines: the copies smear into something like noise. The middle
-# only: no copies, but a blur. Three ways to leave measurements out.
+# It does. Every fourth line: four heads, a quarter of the field apart. Random lines (and the 16 in the middle, which such
+# a scan always takes, for most of the signal is there): the copies smear into something like noise. The middle only:
+# no copies, but a blur. Three scans of the same length, and each is wrong in its own way.
 #
-# Real brains beside it: the mean of 152 people, which comes with nilearn. Each alone is sharper. The mean keeps what
-# they share.
+# Two real pictures: the mean of 152 brains, which comes with nilearn (each alone is sharper; the mean keeps what
+# they share), and a piece of a head with a TR of 4000 and a TE of 240 ms: T2-weighted, fluid is bright.
 
 # %%
 from nilearn.datasets import load_mni152_template
@@ -424,20 +492,40 @@ plots.describe(figure, "Left: axial slice of the MNI152 brain template. Right: a
 # opposite directions, and a ring of detectors counts the pairs.
 #
 # On their way photons are absorbed, more of them in a thick body. The CT beside it says how many, and the
-# reconstruction corrects for it. Untick the box to see what it corrects.
+# reconstruction corrects for it. Untick the box to see what it corrects. On the left is what a reader of PET is used to:
+# dark is much.
 
 
 # %%
+def put_on_ct(uptake: np.ndarray, ax, name: str):
+    """Show uptake, given on the CT's grid, in colour over the CT."""
+    plots.show_image(scan.ct, name, spacing_mm=scan.ct_spacing_mm[0], limits=(-300, 300), ax=ax)
+    ax.imshow(uptake, cmap="hot", vmin=0, vmax=8, alpha=np.clip(uptake / 4, 0, 0.8), interpolation="bilinear")
+
+
+def by_millimetres(picture) -> np.ndarray:
+    """Read the PET at the places of the CT's pixels."""
+    return pet.resample(
+        picture.pet,
+        spacing_mm=picture.pet_spacing_mm,
+        origin_mm=picture.pet_origin_mm,
+        onto_shape=picture.ct.shape,
+        onto_spacing_mm=picture.ct_spacing_mm,
+        onto_origin_mm=picture.ct_origin_mm,
+    )
+
+
 def draw_pet(counts: float, correct_attenuation: bool):
     """Reconstruct the same patient from fewer counts, or without the CT's help."""
     picture = datasets.make_pet_ct(counts=counts, correct_attenuation=correct_attenuation, seed=0)
-    return plots.show_map(
-        picture.pet,
-        f"simulated, {counts:,.0f} coincidences",
-        unit="SUV",
-        limits=(0, 8),
-        spacing_mm=picture.pet_spacing_mm[0],
-        alt=f"Simulated PET of a chest, {counts:,.0f} counts, attenuation corrected: {correct_attenuation}; heart and a lesion glow.",
+    figure, axes = plots.panels(1, 2, width_inches=3.2, height_inches=3.4)
+    name = f"simulated PET, {counts:,.0f} counts"
+    plots.show_image(-picture.pet, name, limits=(-8, 0), spacing_mm=picture.pet_spacing_mm[0], ax=axes[0, 0])
+    put_on_ct(by_millimetres(picture), axes[0, 1], "on the CT, SUV 0 to 8")
+    return plots.describe(
+        figure,
+        f"Simulated PET of a chest from {counts:,.0f} counts, and the same in colour on the CT, attenuation corrected: "
+        f"{correct_attenuation}; heart and a lesion in the right lung take up sugar.",
     )
 
 
@@ -445,7 +533,7 @@ plots.demo(
     draw_pet,
     counts=[400_000.0, 50_000.0, 5_000.0],
     correct_attenuation=True,
-    static=[{}, {"counts": 5_000.0}, {"correct_attenuation": False}],
+    static=[{}, {"counts": 50_000.0}, {"counts": 5_000.0}, {"correct_attenuation": False}],
 )
 
 # %% [markdown]
@@ -454,61 +542,82 @@ plots.demo(
 # *SUV* is the activity divided by what an even spread would give. It is not absolute like HU: it depends on weight,
 # on the time since injection, on blood sugar, and on the size of the lesion, since a small one is blurred away.
 #
-# **Fusion.** PET pixels are 4 mm wide, CT pixels 1.2 mm. The two grids share millimetres and nothing else. Match pixel
-# to pixel, and the lesion lands in another organ.
+# **Fusion.** PET pixels are 4 mm wide, CT pixels 1.2 mm. The PET's field is wider, too, and its middle is that of the
+# ring, not that of the patient. The two grids share millimetres and nothing else.
+#
+# **Predict.** A colleague scales the PET to the CT's number of pixels. It is the same patient on the same table: will
+# the lesion lie where it belongs?
 
 # %%
-onto = {
-    "onto_shape": scan.ct.shape,
-    "onto_spacing_mm": scan.ct_spacing_mm,
-    "onto_origin_mm": scan.ct_origin_mm,
-}
-fused = pet.resample(scan.pet, spacing_mm=scan.pet_spacing_mm, origin_mm=scan.pet_origin_mm, **onto)
-by_pixel = np.zeros_like(scan.ct)
-by_pixel[: len(scan.pet), : len(scan.pet)] = scan.pet
-figure, axes = plots.panels(1, 2, width_inches=4.4, height_inches=4.2)
-for ax, uptake, name in ((axes[0, 0], fused, "By millimetres (simulated)"), (axes[0, 1], by_pixel, "By pixels: wrong")):
-    plots.show_image(scan.ct, name, spacing_mm=scan.ct_spacing_mm[0], limits=(-160, 240), ax=ax)
-    ax.imshow(np.ma.masked_less(uptake, 1.2), cmap="inferno", vmin=0, vmax=8, alpha=0.6)
+from scipy import ndimage
+
+scaled = ndimage.zoom(scan.pet, len(scan.ct) / len(scan.pet), order=1)
+pixel_by_pixel = np.zeros_like(scan.ct)
+pixel_by_pixel[: len(scan.pet), : len(scan.pet)] = scan.pet
+middle = np.argwhere(scan.lesion).mean(axis=0)
+figure, axes = plots.panels(1, 3, width_inches=3.3, height_inches=3.5)
+ways = {"By millimetres": by_millimetres(scan), "Scaled": scaled, "Pixel on pixel": pixel_by_pixel}
+for ax, (name, uptake) in zip(axes[0], ways.items()):
+    hottest = np.unravel_index(uptake.argmax(), uptake.shape)
+    put_on_ct(uptake, ax, f"{name}: {np.hypot(*(hottest - middle)) * scan.ct_spacing_mm[0]:.0f} mm off")
+    ax.contour(scan.lesion, [0.5], colors="cyan", linewidths=1.0)
 plots.describe(
     figure,
-    "PET in colour over CT: by millimetres the lesion lies in the lung; by pixels all of it is shrunk into a corner.",
+    "Simulated PET in colour over CT, the true lesion outlined. By millimetres the hot spot fills the outline; scaled it "
+    "lies at the root of the lung, and the heart's uptake beside the heart; pixel on pixel all is shrunk into a corner.",
 )
 
 # %% [markdown]
+# It will not. Scaled, everything is too small and lies elsewhere, and it still looks like a patient: the lesion of the
+# lung has become a lymph node at its root, and that is another stage of the disease, with another treatment. A
+# mistake that looks wrong is harmless beside one that looks right.
+#
 # ## Ultrasound: echoes
 #
 # A probe sends a pulse of sound and listens. Sound runs at about 1540 m/s, so the delay tells the depth. Echoes span
 # a factor of a thousand and more; their logarithm fits a screen. Tiny scatterers interfere, and give *speckle*: not
 # noise, for it comes back the same if nothing moves.
 #
-# The slide's example is the crown-rump length of a fetus, from which its age is computed.
+# The slide's example is the crown-rump length of a fetus, the dashed line, from which its age is computed: Robinson and
+# Fleming fitted $8.052\sqrt{1.037\,L} + 23.73$ days for $L$ in mm.
+#
+# **Predict.** Which frequency shows most detail? Why is it not always used?
 
 
 # %%
 def draw_ultrasound(frequency_mhz: float, dynamic_range_db: int):
     """Look at the same simulated fetus with another probe."""
     echo = datasets.make_ultrasound(
-        frequency_mhz=frequency_mhz, dynamic_range_db=dynamic_range_db, n_beams=128, spacing_mm=0.4, seed=0
+        frequency_mhz=frequency_mhz, dynamic_range_db=dynamic_range_db, n_beams=112, spacing_mm=0.4, seed=0
     )
-    return plots.show_image(
+    length_mm = np.hypot(*(echo.crown_px - echo.rump_px)) * echo.spacing_mm
+    weeks, days = divmod(round(datasets.gestational_age_days(length_mm)), 7)
+    figure = plots.show_image(
         echo.image,
-        f"simulated, crown-rump length {echo.crl_mm:.0f} mm",
+        f"simulated, {length_mm:.0f} mm: {weeks} weeks + {days} d",
         spacing_mm=echo.spacing_mm,
         limits=(0, 1),
-        alt=f"Simulated ultrasound of a fetus at {frequency_mhz:.1f} MHz, {dynamic_range_db} dB shown.",
+        alt=f"Simulated ultrasound of a fetus at {frequency_mhz:.1f} MHz, {dynamic_range_db} dB shown; from crown to "
+        f"rump it measures {length_mm:.0f} mm.",
     )
+    y, x = np.stack([echo.crown_px, echo.rump_px], axis=1)
+    figure.axes[0].plot(x, y, "--+", color="#F0E442", linewidth=1, markersize=9)
+    return figure
 
 
 plots.demo(
     draw_ultrasound,
-    frequency_mhz=(2.0, 9.0, 5.0),
+    frequency_mhz=(2.0, 8.0, 5.0),
     dynamic_range_db=(30, 80, 60),
-    static=[{"frequency_mhz": 2.5}, {}, {"dynamic_range_db": 35}],
+    static=[{"frequency_mhz": 2.0}, {}, {"frequency_mhz": 8.0}, {"dynamic_range_db": 35}],
 )
 
 # %% [markdown]
-# A higher frequency resolves more and reaches less deep, since tissue swallows it. A real one: a lymph node, with
+# The highest resolves most and reaches least deep, since tissue swallows it: noise fills the bottom of the fan. Behind
+# the fluid it is too bright, behind bone too dark; no organ is different there. What an echo looks like depends on what
+# lies before it.
+#
+# A real one: a lymph node, with
 # flowing blood in colour. Its letters and boxes are burnt into the pixels, as they often are, and a network will read
 # them.
 
@@ -617,6 +726,10 @@ plots.show_image(
 # antibodies tell which proteins sit on the cell. There is no picture: a patient is a table of cells.
 #
 # Dyes overlap in colour. *Compensation* solves a small linear system to undo that. Without it, everything looks positive.
+#
+# Below, each dot is a cell. CD19 and CD10 are proteins on the surface of B cells; in this leukaemia *blasts*, the sick
+# cells, carry much of both, and young healthy B cells (grey, below the orange ones) carry some. The axes are close to a
+# logarithm, but also take zero and negative numbers, which compensation leaves.
 
 
 # %%
@@ -632,7 +745,8 @@ def draw_cytometry(residual_percent: float, compensated: bool):
     axes[0, 0].scatter(shown[~blast, 3], shown[~blast, 1], s=1, alpha=0.25, color="0.5", label="normal")
     axes[0, 0].scatter(shown[blast, 3], shown[blast, 1], s=6, color="#D55E00", label="blasts")
     axes[0, 0].set(xlabel="CD19 (arcsinh)", ylabel="CD10 (arcsinh)", title=f"simulated marrow, {blast.sum()} blasts")
-    axes[0, 0].legend(loc="lower right")
+    axes[0, 0].set(xlim=(-2, 7), ylim=(-2, 8))
+    axes[0, 0].legend(loc="lower right", markerscale=3)
     return plots.describe(
         figure, f"Cells by CD19 and CD10, compensated: {compensated}; {blast.sum()} blasts in orange."
     )
@@ -646,8 +760,11 @@ plots.demo(
 )
 
 # %% [markdown]
+# At one blast in a thousand cells the healthy neighbours outnumber them, and nobody draws the line between the two by
+# eye twice in the same place.
+#
 # **Biomarkers** end as one number: the share of residual blasts, a crown-rump length, an SUV. Each inherits the errors
-# of the chain before it.
+# of the chain before it. A marker that a machine computes has units, an error and a machine; write down all three.
 #
 # ## Side by side
 #
@@ -657,15 +774,15 @@ plots.demo(
 # | mammography | the same, soft tissue | about 0.05 to 0.1 mm [1] | 0.4 mSv [2] | seconds | low |
 # | CT (chest) | attenuation, HU | about 0.3 mm [1] | 7 mSv [2] | seconds | 896 $ in the USA, 279 $ in the Netherlands [3] |
 # | MRI | protons, T1, T2: no fixed scale | about 1 mm [1] | none | 15 to 60 minutes | 1145 $ in the USA, 461 $ in the Netherlands [3] |
-# | PET (FDG) | uptake, SUV | about 5 mm [1] | 0.019 mSv a MBq [4], plus CT | an hour's wait, 20 minutes | high |
+# | PET (FDG) | uptake, SUV | about 5 mm [1] | about 7 mSv for 350 MBq [4], plus the CT | an hour's wait, 20 minutes | high |
 # | ultrasound | echoes | about 0.3 mm at 5 MHz [1] | none | live | low |
 # | OCT | reflected infrared | micrometres [5] | none | seconds | medium |
 # | histology | dye | below a micrometre | needs a biopsy | a day | medium |
 # | flow cytometry | dye on a cell | a whole cell | needs a sample | hours | medium |
 #
 # [1] Bushberg et al., *The Essential Physics of Medical Imaging*, 3rd ed. 2011, table of limiting resolutions. [2] Mettler 2008,
-# average adult effective doses. [3] Papanicolas 2018, average payment for a CT or MR scan. [4] ICRP 106, as listed by
-# the paper in the references. [5] Huang 1991. Times and words for costs are orders of magnitude, ours.
+# average adult effective doses. [3] Papanicolas 2018, average payment for a CT or MR scan. [4] 0.019 mSv a MBq by
+# ICRP 106, as listed in Andersson 2014. [5] Huang 1991. Times and words for costs are orders of magnitude, ours.
 #
 # The last column says more about countries than about physics.
 #
@@ -683,11 +800,13 @@ clean = scan_again(180, np.inf, "ramp")
 noise = {}
 for electronic in (0, 10):
     images = [scan_again(180, dose, "ramp", electronic) for dose in doses]
-    noise[f"electronic noise of {electronic} photons"] = [(i - clean)[105:125, 130:150].std() for i in images]
+    noise[f"electronic noise of {electronic} photons"] = [(i - clean)[heart].std() for i in images]
 for name, values in noise.items():
     print(f"{name}: slope {np.polyfit(np.log(doses), np.log(values), 1)[0]:.2f}; Poisson alone predicts -0.50")
 figure = plots.plot_curve(noise, x=doses, xlabel="photons a ray", ylabel="noise in the heart (HU)", log=True)
 figure.axes[0].set_xscale("log")
+figure.axes[0].set_yticks([20, 50, 100, 200], ["20", "50", "100", "200"])
+figure.axes[0].minorticks_off()
 figure
 
 # %% [markdown]
@@ -727,13 +846,12 @@ print(f"reconstructions differ by at most {np.abs(back - back_sk)[inside].max() 
 # **Shift.** The same chest, another hospital's kernel and dose. Nothing changed in the patient, and each number did.
 
 # %%
-sharp, soft = scan_again(360, 12_000, "ramp"), scan_again(360, 200_000, "hann")
-heart = np.s_[105:125, 130:150]
+sharp, soft = scan_again(360, 50_000, "ramp"), scan_again(360, 200_000, "hann")
 for name, image in (("sharp kernel, low dose", sharp), ("soft kernel, full dose", soft)):
     print(f"{name}: heart {image[heart].mean():4.0f} HU, spread {image[heart].std():4.0f} HU")
 
 # %% [markdown]
-# The mean agrees, the texture does not. A network that reads texture has learned the scanner.
+# The means agree within that noise, the texture does not. A network that reads texture has learned the scanner.
 #
 # **Partial volume.** A pixel of one part dense bone and six parts fat has the
 # value of muscle. Small lesions look weaker than
@@ -784,6 +902,8 @@ for name, image in (("sharp kernel, low dose", sharp), ("soft kernel, full dose"
 #   [doi:10.1038/242190a0](https://doi.org/10.1038/242190a0)
 # - G. J. Stanisz et al. T1, T2 relaxation and magnetization transfer in tissue at 3T. Magn Reson Med 54, 2005.
 #   [doi:10.1002/mrm.20605](https://doi.org/10.1002/mrm.20605)
+# - P. J. Wright et al. Water proton T1 measurements in brain tissue at 7, 3, and 1.5T. MAGMA 21, 2008.
+#   [doi:10.1007/s10334-008-0104-8](https://doi.org/10.1007/s10334-008-0104-8)
 # - H. M. Hudson, R. S. Larkin. Accelerated image reconstruction using ordered subsets of projection data. IEEE TMI 13, 1994.
 #   [doi:10.1109/42.363108](https://doi.org/10.1109/42.363108)
 # - D. Huang et al. Optical coherence tomography. Science 254, 1991.
@@ -792,7 +912,7 @@ for name, image in (("sharp kernel, low dose", sharp), ("soft kernel, full dose"
 #   [doi:10.1111/j.1471-0528.1975.tb00710.x](https://doi.org/10.1111/j.1471-0528.1975.tb00710.x)
 # - F. A. Mettler et al. Effective doses in radiology and diagnostic nuclear medicine: a catalog. Radiology 248, 2008.
 #   [doi:10.1148/radiol.2481071451](https://doi.org/10.1148/radiol.2481071451)
-# - Internal dosimetry in F-18 FDG PET examinations based on long-time-measured organ activities. EJNMMI Physics 8, 2021.
-#   [doi:10.1186/s40658-021-00395-2](https://doi.org/10.1186/s40658-021-00395-2): lists the dose of ICRP 106.
+# - M. Andersson et al. Effective dose to adult patients from 338 radiopharmaceuticals. EJNMMI Physics 1, 2014.
+#   [doi:10.1186/2197-7364-1-9](https://doi.org/10.1186/2197-7364-1-9): lists the dose of ICRP 106 beside newer ones.
 # - I. Papanicolas, L. R. Woskie, A. K. Jha. Health Care Spending in the United States and Other High-Income Countries.
 #   JAMA 319, 2018. [doi:10.1001/jama.2018.1150](https://doi.org/10.1001/jama.2018.1150)
