@@ -363,10 +363,10 @@ names = list(runs)
 plots.demo(draw_learning, run=names, static=[{"run": names[i]} for i in (0, 1, 2, 4, 5, 6)])
 
 # %% [markdown]
-# The answer: with 12 volumes the curves part within the first 50 steps, with 200 they stay together. A rate that is a hundred times
+# The answer: with 12 volumes the curves part after a few dozen steps, with 200 they stay together. A rate that is a hundred times
 # too small hardly moves; one that is too large leaps, lands on guessing, and stays there.
 #
-# And with 12 volumes the validation loss more than triples while the AUC loses a few hundredths. The network goes
+# And with 12 volumes the validation loss multiplies, while the AUC hardly moves. The network goes
 # on *ordering* the candidates about as well; but it becomes ever surer of all that it says, of its errors, too. Who reports
 # AUC alone does not notice. A doctor who reads "99 %" does.
 #
