@@ -84,7 +84,9 @@ def window(stored: np.ndarray, slope: float, intercept: float, level: float, wid
 # %% nbgrader={"grade": true, "grade_id": "window_values", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Inside the window: its level is half grey. Stored 1064 with intercept -1024 is 40 HU.
 got = window(np.array([1064, 864, 1264]), 1.0, -1024.0, 40.0, 400.0)
-close(got, np.array([0.5, 0.0, 1.0]), "40, -160 and 240 HU in the window 40/400", "is the width the whole window?")
+close(
+    got, np.array([0.5, 0.0, 1.0]), "40, -160 and 240 HU in the window 40/400", "0 to 1; the width is the whole window"
+)
 ### BEGIN HIDDEN TESTS
 got = window(np.array([[0, 500], [250, 125]]), 2.0, -500.0, 0.0, 1000.0)
 close(got, np.array([[0.0, 1.0], [0.5, 0.25]]), "stored 0, 500, 250, 125 with slope 2", "multiply by the slope first")
@@ -173,7 +175,9 @@ def ramp_filter(sinogram: np.ndarray, spacing_mm: float) -> np.ndarray:
 
 
 # %% nbgrader={"grade": true, "grade_id": "ramp_filter_ray", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# A single ray: the filter itself shows.
+# Nothing stays nothing, of the same shape. A single ray: the filter itself shows.
+got = ramp_filter(np.zeros((2, 9)), 1.0)
+close(got, np.zeros((2, 9)), "two empty views of 9 detectors", "which values of the convolution are kept?")
 ray = np.zeros((1, 9))
 ray[0, 4] = 1.0
 got = ramp_filter(ray, 1.0)
@@ -280,7 +284,7 @@ close(
     back_project(views, angles),
     expected * np.pi / 4,
     "four random views",
-    "degrees or radians? linear between detectors, and 0 beyond them?",
+    "degrees or radians? each pixel asks for its own k: linear between detectors, 0 beyond them",
 )
 ### END HIDDEN TESTS
 
@@ -575,7 +579,7 @@ def separate(image: np.ndarray, stains: np.ndarray) -> np.ndarray:
 stains = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 image = np.array([[[255, 255, 255], [51, 255, 255]]], np.uint8)
 got = separate(image, stains)
-close(got[0, 0], np.zeros(2), "clear glass", "which pixel value means no stain?")
+close(got[0, 0], np.zeros(2), "clear glass", "255 means no stain, and 256 does not fit into a uint8")
 close(got[0, 1], np.array([np.log10(5), 0.0]), "a fifth of red", "base 10; density is positive where light is missing")
 ### BEGIN HIDDEN TESTS
 got = separate(np.array([[[0, 255, 255]]], np.uint8), stains)

@@ -10,6 +10,7 @@ MISTAKES = {
         "not cut off": [
             ("np.clip((hu - (level - width / 2)) / width, 0.0, 1.0)", "(hu - (level - width / 2)) / width")
         ],
+        "greys from 0 to 255": [("0.0, 1.0)", "0.0, 1.0) * 255")],
         "stretched to its own range": [
             ("return np.clip", "hu = (hu - hu.min()) / (np.ptp(hu) + 1e-9)\n    return hu\n    np.clip")
         ],
@@ -38,6 +39,9 @@ def ramp_filter(sinogram, spacing_mm):
     frequency = np.abs(np.fft.fftfreq(sinogram.shape[1], spacing_mm))
     return np.fft.ifft(np.fft.fft(sinogram, axis=1) * frequency, axis=1).real
 """,
+        "the convolution as long as the filter": [
+            ("np.convolve(row, h)[n_detectors - 1 : 2 * n_detectors - 1]", 'np.convolve(row, h, mode="same")')
+        ],
         "does not filter": [("return spacing_mm * np.array(rows)", "return sinogram")],
     },
     "back_project": {
@@ -54,6 +58,13 @@ def ramp_filter(sinogram, spacing_mm):
         "the edge repeated outside": [(", left=0.0, right=0.0", "")],
         "nearest detector": [("np.interp(k,", "np.interp(np.rint(k),")],
         "turned about the corner": [("np.arange(n) - n // 2", "np.arange(n)")],
+        "rotates the smeared picture": """
+def back_project(filtered, angles_deg):
+    n_views, n = filtered.shape
+    smeared = [np.tile(view, (n, 1)) for view in filtered]
+    turned = [ndimage.rotate(s, a, reshape=False, order=1) for s, a in zip(smeared, angles_deg)]
+    return np.sum(turned, axis=0) * np.pi / n_views
+""",
     },
     "zero_filled": {
         "the magnitude": [
@@ -92,6 +103,14 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
             ("np.array(fixed_spacing_mm)", "np.array(moving_spacing_mm)"),
             ("/ np.array(moving_spacing_mm)", "/ np.array(fixed_spacing_mm)"),
         ],
+        "scaled to the width of its field, but not moved": """
+def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spacing_mm, fixed_origin_mm):
+    fine = ndimage.zoom(np.asarray(moving, float), np.divide(moving_spacing_mm, fixed_spacing_mm), order=1)
+    out = np.zeros(fixed_shape)
+    h, w = np.minimum(fine.shape, fixed_shape)
+    out[:h, :w] = fine[:h, :w]
+    return out
+""",
         "axes of the spacing swapped": [("/ np.array(moving_spacing_mm)[:", "/ np.array(moving_spacing_mm)[::-1][:")],
         "nearest pixel": [("order=1", "order=0")],
         "the edge repeated outside": [("cval=0.0", 'mode="nearest"')],
@@ -107,6 +126,7 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
         "black is infinite": [("np.maximum(image, 1)", "image")],
         "projected, not solved": [("np.linalg.pinv(stains)", "stains.T")],
         "divided by 256": [("/ 255", "/ 256")],
+        "one added, and a uint8 overflows": [("np.maximum(image, 1) / 255", "(image + np.uint8(1)) / 256")],
         "negative amounts cut off": [
             ("return density @ np.linalg.pinv(stains)", "return np.maximum(density @ np.linalg.pinv(stains), 0)")
         ],
