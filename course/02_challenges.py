@@ -39,7 +39,7 @@ LUNG = (-1000, 300)  # Hounsfield units (CT's scale: air -1000, water 0) from bl
 # ## The problem: 98 percent, until the next patient
 #
 # A team collects CT slices of lung nodules, benign and malignant, trains a classifier and reports an accuracy of 98
-# percent. The clinic next door tries it on its own patients. It is right in one case of two, as a coin would be. Nobody cheated. What
+# percent. (The team is made up, the story is not rare.) The clinic next door tries it on its own patients. It is right in one case of two, as a coin would be. Nobody cheated. What
 # happened?
 #
 # All patients of this page are **simulated**. So we know what is true, and can turn each difficulty up and down by itself.
@@ -124,7 +124,7 @@ plots.describe(figure, f"Accuracy over the size of a study. {'; '.join(ends)}. F
 #
 # Does the upper curve fall with more patients, who are harder to tell apart? A little. The table below says by how much, and whether that is more than chance.
 #
-# Now move the sliders. The uppermost bar asks a plain question: is the slice that looks most like this one a slice of the same patient? Without
+# Now move the sliders; `subject sd` is how much patients differ in what has nothing to do with the label. The uppermost bar asks a plain question: is the slice that looks most like this one a slice of the same patient? Without
 # an effect of the label there is nothing to learn about the disease, and yet the split by image finds it (second still). Make the
 # lungs alike and the effect strong (third): now there is a disease to see, and the honest score rises.
 
@@ -437,7 +437,7 @@ plots.demo(
 #
 # <details><summary>Growth of 18 percent</summary>
 #
-# No. Nodules that did not grow give such differences quite often, and no guideline calls it growth.
+# No. About one in fourteen nodules that did not grow at all measures that much more or still more, and it is below the guideline's 25 percent.
 #
 # </details>
 # <details><summary>Unchanged</summary>
@@ -588,7 +588,7 @@ print(
 #
 # **A gold standard made by the judged.** In BU-BIL the gold standard is a fusion of the experts' outlines, and one expert's file equals it in set 1. Experts then look better than they are. Our reader leaves such copies out.
 #
-# **Simulated is simulated.** We chose how much patients differ. The direction of these effects is general; their size is that of our choice, and yours will be another.
+# **Simulated is simulated.** We chose how much patients differ. Others see the same directions on real patients; the sizes are those of our choice, and yours will be others.
 #
 # ## Take-aways
 #

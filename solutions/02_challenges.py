@@ -721,7 +721,7 @@ lesion = datasets.make_patients(2, size=64, images_per_patient=1, diameter_mm=18
 raters = datasets.make_raters(lesion.masks, n_raters=7, careless_share=0.3, habit_px=0.7, seed=1)
 votes = raters.outlines[0].reshape(7, -1)
 vote, probability = votes.mean(0).reshape(64, 64), staple(votes)[0].reshape(64, 64)
-figure, axes = plots.panels(1, 4, width_inches=2.4, height_inches=2.6)
+figure, axes = plots.panels(1, 4, width_inches=2.4, height_inches=2.75)
 plots.overlay(
     lesion.images[0],
     lesion.masks[0].astype(int),
