@@ -4,6 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cost", "plain", "unet"],
-    submod_attrs={"multiview": ["MultiViewNet"], "plain": ["AutoEncoder", "PlainCNN"], "unet": ["UNet"]},
+    submodules=["cascade3d", "cost", "plain", "unet"],
+    submod_attrs={
+        "cascade3d": ["JudgeNet", "ScreenNet"],
+        "multiview": ["MultiViewNet"],
+        "plain": ["AutoEncoder", "PlainCNN"],
+        "unet": ["UNet"],
+    },
 )
