@@ -80,7 +80,7 @@ def place_nodes(
         ratio = np.sort(rng.uniform(1.0, 1.7, 2))
         half = short / 2 * np.array([1.0, *ratio])
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-        centre = _room(rng, fields["middle"], occupied, STATIONS[station], half, (low, high))
+        centre = _room(rng, fields["middle"], occupied, STATIONS[station], half=half, heights=(low, high))
         if centre is None:
             continue
         nodes.append(Node(centre, half, turn, station))
@@ -96,6 +96,7 @@ def _room(
     middle: Field,
     occupied: Field,
     station: tuple[tuple[float, float, float], float, float],
+    *,
     half: Floats,
     heights: tuple[float, float],
 ) -> Floats | None:

@@ -38,7 +38,7 @@ class Tree:
 
 
 def grow_into(
-    rng: np.random.Generator, root: Floats, points: Floats, *, radius_mm: float, unevenness: float = 0.6
+    rng: np.random.Generator, root: Floats, points: Floats, *, radius_mm: float, unevenness: float = 1.1
 ) -> Tree:
     """Grow a tree from a root so that each of the points ends a branch.
 
@@ -64,7 +64,8 @@ def grow_into(
         middle = np.stack([np.bincount(owner, points[:, i], len(place)) for i in range(3)], 1) / flow[:, None]
         way = middle - place
         length = np.linalg.norm(way, axis=1) * np.where(flow == 1, 0.9, rng.uniform(0.35, 0.5, len(place)))
-        heading = _unit(_unit(way) + 0.35 * heading)  # a vessel keeps some of its parent's direction
+        keeps = np.where(flow < 30, 0.75, 0.4)[:, None]  # of its parent's direction: twigs go on straight
+        heading = _unit(_unit(way) + keeps * heading)
         tip = place + length[:, None] * heading
         starts.append(place)
         ends.append(tip)
@@ -99,7 +100,7 @@ def _sides(
     along = (offset * vectors[owner, :, 2]).sum(1)
     count = np.bincount(owner, minlength=n)
     width = np.sqrt(np.bincount(owner, along**2, n) / count)
-    where = (np.clip(rng.normal(0, unevenness, n), -1.2, 1.2) * width)[owner]
+    where = (np.clip(rng.normal(0, unevenness, n), -1.6, 1.6) * width)[owner]
     # The dividing plane lies where no point is alone: between the outermost of both sides.
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(low, owner, along)
@@ -187,7 +188,7 @@ def draw_tubes(
         members = np.flatnonzero((size == box).all(1))
         n = max(1, step // int(box.prod()))
         for part in np.split(members, range(n, len(members), n)):
-            _draw_boxes(flat, shape, (first, mm, width), box, low[part], start[part], end[part], radius_mm[part])
+            _draw_boxes(flat, shape, (first, mm, width), box, (low[part], start[part], end[part], radius_mm[part]))
 
 
 def _draw_boxes(
@@ -195,11 +196,10 @@ def _draw_boxes(
     shape: NDArray[np.int64],
     grid: tuple[Floats, Floats, float],
     box: NDArray[np.int64],
-    low: NDArray[np.int64],
-    start: Floats,
-    end: Floats,
-    radius_mm: Floats,
+    tubes: tuple[NDArray[np.int64], Floats, Floats, Floats],
 ) -> None:
+    """Draw tubes whose boxes, (nz, ny, nx) voxels from `low` on, are all of one size; share is flat, of this shape."""
+    low, start, end, radius_mm = tubes
     first, mm, width = grid
     corner = np.minimum(low, shape - 1)  # boxes at the border hang over; what is outside is dropped below
     index = [corner[:, i, None] + np.arange(box[i]) for i in range(3)]  # each (M, n)

@@ -1,7 +1,7 @@
 """CT of the chest, simulated: lungs with their airways and vessels, mediastinum, chest wall; nodules and lymph nodes.
 
-`medcourse.datasets.torso` shapes a person; here it is scanned: tissues get Hounsfield units, the scanner blurs them, and
-the noise is that of filtered back-projection (`medcourse.datasets.noise`).
+`medcourse.datasets.torso` shapes a person; here it is scanned: tissues get Hounsfield units, the scanner blurs them,
+and the noise is that of filtered back-projection (`medcourse.datasets.noise`).
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def make_chest(
     field_mm
         Extent along (y, x), each in [100, 400].
     nodules_per_scan
-        Mean number of lung nodules, in [0, 30]; their number is Poisson's.
+        Mean number of lung nodules, in [0, 30]; their number is Poisson's, less those that find no room.
     diameter_mm
         Smallest and largest diameter of nodules, within [3, 40]; small ones are more frequent, as 1 / diameter.
     subsolid_fraction, spiculated_fraction
@@ -127,7 +127,14 @@ def make_chest(
     >>> chest.volume.shape, chest.classes[int(chest.labels[10, 35, 15])]
     ((20, 70, 85), 'lung')
     """
-    _check(index, spacing_mm, height_mm, field_mm, diameter_mm, dose_photons)
+    _check(
+        index,
+        spacing_mm=spacing_mm,
+        height_mm=height_mm,
+        field_mm=field_mm,
+        diameter_mm=diameter_mm,
+        dose_photons=dose_photons,
+    )
     check_ranges(
         [
             ("nodules_per_scan", nodules_per_scan, 0, 30),
@@ -166,7 +173,7 @@ def make_chest(
 
 
 def _blood(rng: np.random.Generator, contrast_fraction: float) -> dict[str, float]:
-    """Return Hounsfield units of blood in each circulation and of what it brightens, early after an injection or not."""
+    """Return Hounsfield units of blood in each circulation and of what it brightens, after an injection or not."""
     enhanced = float(rng.random() < contrast_fraction)
     lungs, arteries, veins = rng.uniform(150, 280), rng.uniform(140, 260), rng.uniform(150, 320)
     muscle = 0.28 * arteries
@@ -189,9 +196,9 @@ def _paint(scan: Scan, blood_hu: dict[str, float], rng: np.random.Generator) -> 
     torso = scan.torso
     inside = _is(scan, "mediastinum", "lung")
     for name, tubes in torso.vessels.items():
-        _tubes(scan, tubes, 0.0, blood_hu[name], "vessel", inside)
+        _tubes(scan, tubes, blood_hu[name], "vessel", inside=inside | _is(scan, "heart"))
     _trees(scan, blood_hu["lungs"], inside)
-    _tubes(scan, torso.oesophagus, 0.0, 42.0, "oesophagus", _is(scan, "mediastinum", "lung"))
+    _tubes(scan, torso.oesophagus, 42.0, "oesophagus", inside=_is(scan, "mediastinum", "lung"))
     _bronchi(scan)
 
 
@@ -202,7 +209,7 @@ def _is(scan: Scan, *names: str) -> NDArray[np.bool_]:
 
 
 def _tubes(
-    scan: Scan, tubes: Sequence[Segment], wall_mm: float, hu: float, name: str, inside: NDArray[np.bool_]
+    scan: Scan, tubes: Sequence[Segment], hu: float, name: str, *, inside: NDArray[np.bool_], wall_mm: float = 0.0
 ) -> None:
     """Paint tubes, thickened by a wall, where `inside`."""
     mm = [
@@ -211,13 +218,10 @@ def _tubes(
     ]
     low = np.min([np.minimum(t.start, t.end) - t.start_radius_mm for t in mm], axis=0) - 3
     high = np.max([np.maximum(t.start, t.end) + t.start_radius_mm for t in mm], axis=0) + 3
-    part = scan.box((low + high) / 2, float((high - low).max()) / 2)
-    part = tuple(  # type: ignore[assignment]
-        slice(*np.searchsorted(axis, [a, b]).tolist()) for axis, a, b in zip(scan.axes, low, high, strict=True)
-    )
-    axes = [axis[one] for axis, one in zip(scan.axes, part, strict=True)]
+    z, y, x = (slice(*np.searchsorted(a, ends).tolist()) for a, *ends in zip(scan.axes, low, high, strict=True))
+    axes = [axis[part] for axis, part in zip(scan.axes, (z, y, x), strict=True)]
     if min(len(axis) for axis in axes) >= 2:
-        scan.put(part, filled(mm, axes) * inside[part], hu, name)
+        scan.put((z, y, x), filled(mm, axes) * inside[z, y, x], hu, name)
 
 
 def _trees(scan: Scan, hu: float, inside: NDArray[np.bool_]) -> None:
@@ -230,19 +234,19 @@ def _trees(scan: Scan, hu: float, inside: NDArray[np.bool_]) -> None:
 
 
 def _bronchi(scan: Scan) -> None:
-    """Paint airways: first their walls, then the air in them, down to a lumen of 1.6 mm."""
+    """Paint airways: first their walls, then the air in them, down to a lumen of 2 mm."""
     wall = np.zeros(scan.hu.shape, np.float32)
     lumen = np.zeros(scan.hu.shape, np.float32)
     for tree in scan.torso.bronchi:
         start, end, radius = pieces(tree)
-        seen = radius > 0.8
+        seen = radius > 1.0
         start, end, radius = scan.to_mm(start[seen]), scan.to_mm(end[seen]), radius[seen]
-        draw_tubes(wall, scan.axes, start, end, radius * 1.18 + 0.35)
+        draw_tubes(wall, scan.axes, start, end, radius * 1.12 + 0.3)
         draw_tubes(lumen, scan.axes, start, end, radius)
     inside = _is(scan, "mediastinum", "lung", "vessel", "oesophagus")
-    _tubes(scan, scan.torso.airways, 1.3, 30.0, "airway", inside)
+    _tubes(scan, scan.torso.airways, 30.0, "airway", inside=inside, wall_mm=1.3)
     _blend(scan, wall * inside, 30.0, "airway")
-    _tubes(scan, scan.torso.airways, 0.0, -1000.0, "airway", inside)
+    _tubes(scan, scan.torso.airways, -1000.0, "airway", inside=inside)
     _blend(scan, lumen * inside, -990.0, "airway")
 
 
@@ -327,6 +331,7 @@ def _bunch(scan: Scan, nodules: list[Nodule], nodes: list[Node], sd: Field, *, e
 
 def _check(
     index: int,
+    *,
     spacing_mm: Spacing,
     height_mm: float,
     field_mm: tuple[float, float],

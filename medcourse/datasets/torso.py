@@ -1,12 +1,13 @@
 """The shape of a chest in three dimensions, drawn with smooth surfaces and tubes; no person was scanned for it.
 
-Millimetres, (z, y, x): z from the feet to the head, 0 where the trachea divides; y from the front to the back, x from the
-patient's right to the left, both 0 in the middle. Surfaces are maps of depth (`medcourse.datasets.shapes`) on a coarse
-grid: millimetres inside, negative outside.
+Millimetres, (z, y, x): z from the feet to the head, 0 where the trachea divides; y from the front to the back, x from
+the patient's right to the left, both 0 in the middle. Surfaces are maps of depth (`medcourse.datasets.shapes`) on a
+coarse grid: millimetres inside, negative outside.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,10 @@ RIB_PITCH_MM, VERTEBRA_MM = 24.0, 22.0
 
 # Half axes (front to back, right to left) and middle (y) of the space inside of the ribs, by height: an adult's.
 _CAGE = np.array(
-    [(-195, 88, 126, 4), (-100, 85, 130, 4), (-40, 82, 127, 3), (0, 77, 118, 5), (40, 64, 102, 12), (70, 48, 78, 19)]
-    + [(95, 26, 45, 25), (108, 6, 12, 26), (130, 2, 4, 26)]
+    [
+        *[(-195, 88, 126, 4), (-100, 85, 130, 4), (-40, 82, 127, 3), (0, 77, 118, 5), (40, 64, 102, 12)],
+        *[(70, 48, 78, 19), (95, 26, 45, 25), (108, 6, 12, 26), (130, 2, 4, 26)],
+    ]
 )
 
 # Tubes along points (z, y, x) with a radius at each, in which blood or air flows.
@@ -56,7 +59,13 @@ VESSELS: dict[str, Sequence[tuple[float, float, float, float]]] = {
     ],
     "azygos": [(-195, 42, -6, 3), (0, 41, -9, 3.6), (9, 36, -16, 4), (12, 20, -28, 4), (10, 2, -34, 4.2)],
     "inferior vena cava": [(-75, 4, -30, 11), (-105, 14, -28, 12), (-200, 20, -24, 11)],
-    "pulmonary trunk": [(-52, -46, 8, 14), (-30, -38, 14, 14), (-14, -24, 19, 13.5), (-8, -12, 24, 12)],
+    "pulmonary trunk": [
+        (-64, -48, 2, 14),
+        (-48, -44, 8, 14),
+        (-30, -37, 14, 14),
+        (-14, -24, 19, 13.5),
+        (-8, -12, 24, 12),
+    ],
     "right pulmonary artery": [(-13, -18, 20, 10), (-18, -1, 2, 10.5), (-18, 6, -20, 10), (-18, 8, -38, 9)],
     "left pulmonary artery": [(-9, -12, 24, 11.5), (-2, 4, 34, 10.5), (-6, 19, 43, 9), (-22, 28, 48, 7.5)],
     "right upper pulmonary vein": [(-44, 6, -22, 8), (-36, -2, -42, 6.5), (-26, -4, -54, 5)],
@@ -112,6 +121,8 @@ class Torso:
         Name to (Z, Y, X) float32.
     scale
         (3,) millimetres of this person for one of the grid.
+    habits
+        Other numbers that make the person.
     vessels
         Tubes of "arteries", "veins" and "lungs", in the grid's millimetres.
     airways, oesophagus
@@ -122,6 +133,7 @@ class Torso:
 
     fields: dict[str, Field]
     scale: Floats
+    habits: dict[str, float]
     vessels: dict[str, list[Segment]]
     airways: list[Segment]
     oesophagus: list[Segment]
@@ -131,7 +143,7 @@ class Torso:
 
 
 def draw_torso(
-    rng: np.random.Generator, place_nodes: Callable[[dict[str, Field], Floats], None], *, n_points: int = 1500
+    rng: np.random.Generator, place_nodes: Callable[[dict[str, Field], Floats], None], *, n_points: int = 3000
 ) -> Torso:
     """Draw a chest.
 
@@ -147,15 +159,21 @@ def draw_torso(
     scale = np.clip(rng.normal(1, 0.04, 3) + rng.normal(0, 0.02), 0.9, 1.08)
     z, y, x = np.meshgrid(*(axis.astype(np.float32) for axis in GRID), indexing="ij", sparse=True)
     fields: dict[str, Field] = {}
+    habits = _habits(rng)
     fat_mm = rng.uniform(5, 17)
     half_y, half_x, middle = (np.interp(z, _CAGE[:, 0], _CAGE[:, i]).astype(np.float32) for i in (1, 2, 3))
     cage = _ellipse(y - middle, x, half_y, half_x, 2.3) + 1.2 * smooth(rng, 45)
     behind = 5 * np.exp(-((x / 14) ** 2)) * (y > 0)  # the furrow over the spine
-    muscle = _ellipse(y - 2, x, 97, 147, 2.35) - behind + 1.2 * smooth(rng, 50)
-    muscle = np.minimum(muscle, 160 - np.abs(x))
-    thick = fat_mm * np.clip(1 + 0.25 * smooth(rng, 60) + 0.5 * np.abs(x / 150) ** 3 - 0.4 * (y > 70), 0.35, 2)
+    front, back = middle - half_y - 17, 97 - 0.06 * np.clip(z, 0, None)  # the wall follows the ribs in front
+    broad = 147 - 6 * np.clip((z - 20) / 60, -0.5, 1)
+    muscle = _ellipse(y - (front + back) / 2, x, (back - front) / 2, broad, 2.5) - behind + 1.5 * smooth(rng, 50)
+    thick = fat_mm * np.clip(1 + 0.25 * smooth(rng, 60) + 0.6 * np.abs(x / 150) ** 3 - 0.4 * (y > 70), 0.35, 2.2)
+    thick += habits["breast"] * _breasts(z, y, x)
     fields["cage"], fields["muscle"], fields["skin"] = cage, muscle, muscle + thick
+    lowest = np.flatnonzero((fields["skin"] > 0).any((0, 2)))[-1]
+    habits["table"] = float(GRID[1][lowest]) + COARSE_MM  # where the patient lies
     fields["planes"], fields["texture"] = smooth(rng, 22), smooth(rng, 7)
+    fields["plaque"] = _plaques(rng, cage, fields["texture"])
 
     vessels, airways, gullet = _tubes(rng)
     heart, blood = _heart(rng, z, y, x)
@@ -166,12 +184,50 @@ def draw_torso(
     fields["organs"] = _organs(z, y, x, fields, around)
     place_nodes(fields, scale)
     undulation = 3 * smooth(rng, 40)
-    fields["oblique"] = (y - 70) * 0.757 - (z - 40) * 0.655 + undulation  # positive in the lower lobe
+    tilt = 0.10 * (np.abs(x) - 70) + habits["left fissure"] * (x > 0)
+    fields["oblique"] = (y - 70) * 0.757 - (z - 40) * 0.655 + tilt + undulation  # positive in the lower lobe
     fields["minor"] = z + 28 + 0.002 * (x + 80) ** 2 + undulation  # positive above: right upper lobe
-    lung = np.minimum(np.minimum(cage, -fields["middle"]), -fields["diaphragm"])
+    lung = np.minimum(np.minimum(cage, -fields["middle"]), np.minimum(-fields["diaphragm"], -fields["plaque"]))
     fields["lung"] = lung
     bronchi, arteries, veins = _trees(rng, fields, n_points)
-    return Torso(fields, scale, vessels, airways, gullet, bronchi, arteries, veins)
+    return Torso(fields, scale, habits, vessels, airways, gullet, bronchi, arteries, veins)
+
+
+def _habits(rng: np.random.Generator) -> dict[str, float]:
+    """Return what makes a person: places and sizes that numbers describe."""
+    return {
+        "breast": float(rng.choice([0.0, rng.uniform(8, 24)])),
+        "left fissure": rng.normal(0, 7),
+        "rib drop": rng.uniform(94, 122),
+        "rib phase": rng.uniform(-12, 12),
+        "rib lean": rng.normal(0, 3.5),
+        "vertebra phase": rng.uniform(0, VERTEBRA_MM),
+        "shoulder": rng.normal(0, 0.08),
+        "emphysema": float(max(0, rng.normal(-0.3, 0.6))),
+        "dependent": rng.uniform(0, 0.6),
+        "muscle": rng.uniform(0.7, 1.3),
+    }
+
+
+def _breasts(z: Field, y: Field, x: Field) -> Field:
+    """Return how far breasts stand out, 0 to 1."""
+    bump = np.exp(-(((np.abs(x) - 72) / 38) ** 2) - ((z + 42) / 42) ** 2)
+    return np.asarray(bump * np.clip(-y / 60, 0, 1), np.float32)
+
+
+def _plaques(rng: np.random.Generator, cage: Field, texture: Field) -> Field:
+    """Return the depth in a few flat thickenings of the pleura, which are no nodules."""
+    depth = np.full(cage.shape, -50, np.float32)
+    rows = np.argwhere(np.abs(cage) < 0.5 * COARSE_MM)
+    for row in rows[rng.integers(0, len(rows), rng.poisson(5))]:
+        size, height = rng.uniform(4, 11), rng.uniform(1.5, 4)
+        low = np.maximum(row - 8, 0)
+        part = tuple(slice(a, b + 9) for a, b in zip(low, row, strict=True))
+        offset = [axis[one] - axis[r] for axis, one, r in zip(GRID, part, row, strict=True)]
+        far = sum(o**2 for o in np.meshgrid(*offset, indexing="ij", sparse=True))
+        bump = height * np.exp(-far / size**2) + 0.3 * texture[part] - cage[part]
+        depth[part] = np.maximum(depth[part], np.where(far < (2 * size) ** 2, bump - 0.4, -50))
+    return depth
 
 
 def smooth(rng: np.random.Generator, scale_mm: float) -> Field:
@@ -196,13 +252,13 @@ def _ellipse(y: Field, x: Field, half_y: Field | float, half_x: Field | float, p
 
 
 def _ellipsoid(
-    z: Field, y: Field, x: Field, middle: Sequence[float], half: Sequence[float], axis: Sequence[float]
+    at: tuple[Field, Field, Field], middle: Sequence[float], half: Sequence[float], axis: Sequence[float]
 ) -> Field:
     """Return the depth in an ellipsoid whose first half axis lies along a direction."""
     first = np.asarray(axis, float) / np.linalg.norm(axis)
     third = np.array([0.0, 0.0, 1.0]) - first[2] * first
     third /= np.linalg.norm(third)
-    offset = [z - middle[0], y - middle[1], x - middle[2]]
+    offset = [a - m for a, m in zip(at, middle, strict=True)]
     total: Field = np.zeros((1, 1, 1), np.float32)
     for direction, length in zip((first, np.cross(third, first), third), half, strict=True):
         along = sum(o * np.float32(d) for o, d in zip(offset, direction, strict=True))
@@ -221,7 +277,7 @@ def _tubes(rng: np.random.Generator) -> tuple[dict[str, list[Segment]], list[Seg
         table = np.asarray(points, float)
         way = curve(table, 6 * len(table))
         way[:, :3] += shift
-        return [Segment(a[:3], b[:3], size * a[3], size * b[3]) for a, b in zip(way[:-1], way[1:], strict=True)]
+        return [Segment(a[:3], b[:3], size * a[3], size * b[3]) for a, b in pairwise(way)]
 
     vessels: dict[str, list[Segment]] = {"arteries": [], "veins": [], "lungs": []}
     for name, points in VESSELS.items():
@@ -237,12 +293,13 @@ def _heart(rng: np.random.Generator, z: Field, y: Field, x: Field) -> tuple[Fiel
     heart = blood = np.full([len(axis) for axis in GRID], -200, np.float32)
     left: Field | None = None
     for middle, half, axis, wall in _CHAMBERS:
-        chamber = _ellipsoid(z, y, x, middle, [size * h for h in half], axis)
+        chamber = _ellipsoid((z, y, x), middle, [size * h for h in half], axis)
         if left is None:
             left = chamber
         else:  # the muscle of the left ventricle, the thickest, stands between it and the others
             chamber = np.minimum(chamber, -left - _CHAMBERS[0][3])
         heart, blood = np.maximum(heart, chamber + np.float32(wall)), np.maximum(blood, chamber)
+    heart = ndi.gaussian_filter(heart, 1.3)  # fills the furrows between the chambers
     return heart, np.asarray(blood + 1.0 * smooth(rng, 9), np.float32)
 
 
@@ -256,8 +313,10 @@ def _diaphragm(z: Field, y: Field, x: Field) -> Field:
 def _middle(z: Field, y: Field, x: Field, heart: Field, tubes: list[Segment]) -> Field:
     """Return the depth in the mediastinum and beside the spine: all that lies between the lungs, and fat around it."""
     bend = 12 * (z / 100) ** 2  # the spine is bent, its middle farthest back
-    spine = _ellipse(y - 66 + np.minimum(bend, 14), x, 38, 25, 2.6)
-    front = np.where(y < 0, 11 + 0.0 * z - np.abs(x - 4) - 0.05 * (y + 60), -100).astype(np.float32)
+    y_spine = y + np.minimum(bend, 14)
+    spine = np.maximum(_ellipse(y_spine - 66, x, 38, 24, 2.6), _ellipse(y_spine - 86, x, 19, 47, 2.0))
+    half = np.interp(y, [-84, -66, -52, -20], [19, 5, 3.5, 14])  # between sternum and heart the lungs all but touch
+    front = np.where(y < 0, half - np.abs(x - 5 + 0.06 * z - 0.1 * (y + 60)), -100).astype(np.float32)
     middle = np.maximum(np.maximum(heart + 3, spine), front)
     core = _ellipse(y - 8, x, 34, 22, 2.4) + np.minimum(0, (95 - z) * 0.5)
     middle = np.maximum(middle, core)
