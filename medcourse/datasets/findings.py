@@ -153,8 +153,8 @@ def place_nodules(
 def _is_apart(centre: Floats, nodule: Nodule, others: list[Nodule], heights: tuple[float, float]) -> bool:
     """Say whether a nodule lies wholly within the heights, and 12 mm from any other one."""
     reach = nodule.diameter_mm / 2 + 2
-    gaps = [np.linalg.norm(centre - o.centre) - (o.diameter_mm + nodule.diameter_mm) / 2 for o in others]
-    return heights[0] + reach < centre[0] < heights[1] - reach and min(gaps, default=99) > 12
+    gaps = [float(np.linalg.norm(centre - o.centre)) - (o.diameter_mm + nodule.diameter_mm) / 2 for o in others]
+    return bool(heights[0] + reach < centre[0] < heights[1] - reach) and min(gaps, default=99.0) > 12
 
 
 def _candidate(
@@ -176,13 +176,13 @@ def _candidate(
     )
     cage, lung = (float(torso.fields[name][voxel]) for name in ("cage", "lung"))
     if nodule.site == "pleural":
-        return place if lung > cage - 0.1 and abs(cage - 0.8 * r) < 1.2 else None
+        return np.asarray(place) if lung > cage - 0.1 and abs(cage - 0.8 * r) < 1.2 else None
     if lung < r + 2:
         return None
     near = np.linalg.norm(places - place, axis=1) - radii
     if nodule.site == "free" and near[radii > 0.9].min() < r + 0.5:
         return None
-    return place
+    return np.asarray(place)
 
 
 def paint_nodules(rng: np.random.Generator, scan: Scan, nodules: list[Nodule]) -> None:

@@ -146,7 +146,7 @@ def pieces(tree: Tree, *, longest_mm: float = 5.0) -> tuple[Floats, Floats, Floa
 
     def at(t: Floats) -> Floats:
         t = t[:, None]
-        return (1 - t) ** 2 * tree.start[branch] + 2 * t * (1 - t) * knee[branch] + t**2 * tree.end[branch]
+        return np.asarray((1 - t) ** 2 * tree.start[branch] + 2 * t * (1 - t) * knee[branch] + t**2 * tree.end[branch])
 
     return at(step / count[branch]), at((step + 1) / count[branch]), tree.radius_mm[branch]
 

@@ -74,7 +74,7 @@ def fast_ct_noise(
         white[k] = fft.irfft2(fft.rfft2(white[k], (y, x)) * gain, (y, x))[:n_y, :n_x]
     if (y, x) != (n_y, n_x):  # the padding took its share of the power
         white *= np.float32(np.sqrt(y * x / (n_y * n_x)))
-    return white
+    return np.asarray(white)
 
 
 def noise_sd(

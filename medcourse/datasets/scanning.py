@@ -61,7 +61,10 @@ class Scan:
         extent = (height_mm, *field_mm)
         shape = [max(2, round(e / mm)) for e, mm in zip(extent, spacing_mm, strict=True)]
         middle = (bottom_mm + height_mm / 2, 0.0, 0.0)
-        axes = [(np.arange(n) - (n - 1) / 2) * mm + m for n, mm, m in zip(shape, spacing_mm, middle, strict=True)]
+        axes: list[Floats] = [
+            (np.arange(n, dtype=np.float64) - (n - 1) / 2) * mm + m
+            for n, mm, m in zip(shape, spacing_mm, middle, strict=True)
+        ]
         hu = np.full(shape, -1000, np.float32)
         return cls(torso, axes, hu, np.zeros(shape, np.uint8))
 

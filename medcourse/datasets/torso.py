@@ -7,14 +7,14 @@ coarse grid: millimetres inside, negative outside.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from medcourse.datasets.lumens import LOBES, draw_lumens
 from medcourse.datasets.lungtree import Tree, beside, grow_into
-from medcourse.datasets.shapes import curve
 from medcourse.datasets.tubes import Floats, Segment
 
 Field = NDArray[np.float32]
@@ -30,78 +30,6 @@ _CAGE = np.array(
     ]
 )
 
-# Tubes along points (z, y, x) with a radius at each, in which blood or air flows.
-VESSELS: dict[str, Sequence[tuple[float, float, float, float]]] = {
-    "aorta": [
-        (-52, -2, 2, 13),
-        (-25, -13, -14, 15),
-        (0, -17, -18, 15),
-        (18, -14, -13, 14),
-        (29, 0, 6, 13),
-        (29, 16, 20, 12.5),
-        (20, 31, 27, 12),
-        (0, 41, 29, 12),
-        (-50, 45, 26, 11.5),
-        (-110, 42, 17, 11),
-        (-200, 40, 8, 10),
-    ],
-    "brachiocephalic artery": [(38, -4, 2, 6.5), (55, -2, -8, 6), (80, 4, -18, 5), (120, 4, -22, 4)],
-    "left carotid": [(39, 6, 13, 4), (60, 8, 15, 3.6), (120, 8, 22, 3.2)],
-    "left subclavian": [(38, 19, 22, 5), (60, 22, 26, 4.6), (82, 16, 34, 4.4), (96, 4, 60, 4)],
-    "superior vena cava": [(42, -14, -27, 8), (15, -6, -35, 9), (-15, -2, -37, 9.5), (-42, -4, -36, 11)],
-    "right innominate vein": [(42, -14, -27, 8), (70, -12, -30, 7), (110, -8, -36, 6)],
-    "left innominate vein": [
-        (40, -16, -26, 7),
-        (46, -30, -4, 6.5),
-        (56, -24, 22, 6),
-        (80, -14, 34, 6),
-        (110, -10, 40, 5),
-    ],
-    "azygos": [(-195, 42, -6, 3), (0, 41, -9, 3.6), (9, 36, -16, 4), (12, 20, -28, 4), (10, 2, -34, 4.2)],
-    "inferior vena cava": [(-75, 4, -30, 11), (-105, 14, -28, 12), (-200, 20, -24, 11)],
-    "pulmonary trunk": [
-        (-64, -48, 2, 14),
-        (-48, -44, 8, 14),
-        (-30, -37, 14, 14),
-        (-14, -24, 19, 13.5),
-        (-8, -12, 24, 12),
-    ],
-    "right pulmonary artery": [(-13, -18, 20, 10), (-18, -1, 2, 10.5), (-18, 6, -20, 10), (-18, 8, -38, 9)],
-    "left pulmonary artery": [(-9, -12, 24, 11.5), (-2, 4, 34, 10.5), (-6, 19, 43, 9), (-22, 28, 48, 7.5)],
-    "right upper pulmonary vein": [(-44, 6, -22, 8), (-36, -2, -42, 6.5), (-26, -4, -54, 5)],
-    "right lower pulmonary vein": [(-52, 16, -22, 8), (-58, 24, -42, 6.5), (-66, 30, -54, 5)],
-    "left upper pulmonary vein": [(-42, 6, 32, 7.5), (-32, 0, 46, 6.5), (-18, -6, 56, 5)],
-    "left lower pulmonary vein": [(-50, 18, 30, 7.5), (-58, 28, 46, 6.5), (-66, 32, 56, 5)],
-}
-AIRWAYS: dict[str, Sequence[tuple[float, float, float, float]]] = {
-    "trachea": [(125, 2, 0, 8), (70, 10, -1, 8.5), (30, 17, -3, 8.5), (4, 21, -2, 9)],
-    "right main bronchus": [(4, 21, -5, 7), (-12, 22, -22, 6.5), (-16, 22, -30, 6.2)],
-    "right upper bronchus": [(-13, 22, -26, 4.8), (-10, 21, -44, 4.4)],
-    "bronchus intermedius": [(-16, 22, -30, 5.5), (-40, 25, -37, 5)],
-    "left main bronchus": [(4, 21, 0, 6.5), (-12, 24, 20, 6), (-25, 27, 40, 5.6)],
-    "left upper bronchus": [(-25, 27, 40, 4.6), (-25, 20, 53, 4.2)],
-    "left lower bronchus": [(-25, 27, 40, 4.8), (-42, 34, 46, 4.4)],
-}
-# Whose blood brightens at which time after the injection of a contrast agent.
-CIRCULATION = {
-    "arteries": ("aorta", "brachiocephalic artery", "left carotid", "left subclavian"),
-    "veins": (
-        "superior vena cava",
-        "right innominate vein",
-        "left innominate vein",
-        "azygos",
-        "inferior vena cava",
-    ),
-}
-OESOPHAGUS = [(125, 16, 3, 6), (60, 24, 4, 6), (20, 33, 6, 6.5), (0, 36, 7, 6.5), (-50, 35, 8, 7), (-110, 26, 12, 7)]
-# Where lobes' airways begin, with their radius; their arteries run on this side of them.
-LOBES: dict[str, tuple[tuple[float, float, float], float, tuple[float, float, float]]] = {
-    "right upper": ((-10, 21, -44), 4.2, (0, -1, 0.3)),
-    "right middle": ((-40, 24, -37), 3.2, (0.2, 0, -1)),
-    "right lower": ((-41, 26, -38), 4.4, (0, 0, -1)),
-    "left upper": ((-25, 20, 53), 4.2, (0.8, 0.5, 0)),
-    "left lower": ((-42, 34, 46), 4.3, (0.2, 0, 1)),
-}
 # Chambers and walls of the heart: middle, half axes, direction of the first half axis, thickness of the muscle.
 _CHAMBERS = (
     ((-74, -22, 42), (42, 25, 25), (-0.5, -0.5, 0.7), 9.0),  # left ventricle
@@ -160,22 +88,11 @@ def draw_torso(
     z, y, x = np.meshgrid(*(axis.astype(np.float32) for axis in GRID), indexing="ij", sparse=True)
     fields: dict[str, Field] = {}
     habits = _habits(rng)
-    fat_mm = rng.uniform(5, 17)
-    half_y, half_x, middle = (np.interp(z, _CAGE[:, 0], _CAGE[:, i]).astype(np.float32) for i in (1, 2, 3))
-    cage = _ellipse(y - middle, x, half_y, half_x, 2.3) + 1.2 * smooth(rng, 45)
-    behind = 5 * np.exp(-((x / 14) ** 2)) * (y > 0)  # the furrow over the spine
-    front, back = middle - half_y - 17, 97 - 0.06 * np.clip(z, 0, None)  # the wall follows the ribs in front
-    broad = 147 - 6 * np.clip((z - 20) / 60, -0.5, 1)
-    muscle = _ellipse(y - (front + back) / 2, x, (back - front) / 2, broad, 2.5) - behind + 1.5 * smooth(rng, 50)
-    thick = fat_mm * np.clip(1 + 0.25 * smooth(rng, 60) + 0.6 * np.abs(x / 150) ** 3 - 0.4 * (y > 70), 0.35, 2.2)
-    thick += habits["breast"] * _breasts(z, y, x)
-    fields["cage"], fields["muscle"], fields["skin"] = cage, muscle, muscle + thick
-    lowest = np.flatnonzero((fields["skin"] > 0).any((0, 2)))[-1]
-    habits["table"] = float(GRID[1][lowest]) + COARSE_MM  # where the patient lies
-    fields["planes"], fields["texture"] = smooth(rng, 22), smooth(rng, 7)
+    _wall(rng, (z, y, x), habits, fields)
+    cage = fields["cage"]
     fields["plaque"] = _plaques(rng, cage, fields["texture"])
 
-    vessels, airways, gullet = _tubes(rng)
+    vessels, airways, gullet = draw_lumens(rng)
     heart, blood = _heart(rng, z, y, x)
     fields["heart"], fields["blood"] = heart, blood
     fields["diaphragm"] = _diaphragm(z, y, x) + 2 * smooth(rng, 40)
@@ -187,10 +104,36 @@ def draw_torso(
     tilt = 0.10 * (np.abs(x) - 70) + habits["left fissure"] * (x > 0)
     fields["oblique"] = (y - 70) * 0.757 - (z - 40) * 0.655 + tilt + undulation  # positive in the lower lobe
     fields["minor"] = z + 28 + 0.002 * (x + 80) ** 2 + undulation  # positive above: right upper lobe
+    for name, field in fields.items():
+        fields[name] = np.asarray(field, np.float32)
     lung = np.minimum(np.minimum(cage, -fields["middle"]), np.minimum(-fields["diaphragm"], -fields["plaque"]))
     fields["lung"] = lung
     bronchi, arteries, veins = _trees(rng, fields, n_points)
     return Torso(fields, scale, habits, vessels, airways, gullet, bronchi, arteries, veins)
+
+
+def _wall(
+    rng: np.random.Generator, at: tuple[Field, Field, Field], habits: dict[str, float], fields: dict[str, Field]
+) -> None:
+    """Add the depths inside of the ribs, under the surface of the muscles and under the skin, and noise for texture."""
+    z, y, x = at
+    fat_mm = rng.uniform(5, 17)
+    half_y, half_x, middle = (np.interp(z, _CAGE[:, 0], _CAGE[:, i]).astype(np.float32) for i in (1, 2, 3))
+    cage = _ellipse(y - middle, x, half_y, half_x, 2.3) + 1.2 * smooth(rng, 45)
+    behind = 5 * np.exp(-((x / 14) ** 2)) * (y > 0)  # the furrow over the spine
+    front, back = middle - half_y - 17, 97 - 0.06 * np.clip(z, 0, None)  # the wall follows the ribs in front
+    broad = 147 - 6 * np.clip((z - 20) / 60, -0.5, 1)
+    muscle = (
+        _ellipse(y - (front + back) / 2, x, (back - front) / 2, np.asarray(broad, np.float32), 2.5)
+        - behind
+        + 1.5 * smooth(rng, 50)
+    )
+    thick = fat_mm * np.clip(1 + 0.25 * smooth(rng, 60) + 0.6 * np.abs(x / 150) ** 3 - 0.4 * (y > 70), 0.35, 2.2)
+    thick += habits["breast"] * _breasts(z, y, x)
+    fields["cage"], fields["muscle"], fields["skin"] = cage, muscle, muscle + thick
+    lowest = np.flatnonzero((fields["skin"] > 0).any((0, 2)))[-1]
+    habits["table"] = float(GRID[1][lowest]) + COARSE_MM  # where the patient lies
+    fields["planes"], fields["texture"] = smooth(rng, 22), smooth(rng, 7)
 
 
 def _habits(rng: np.random.Generator) -> dict[str, float]:
@@ -243,7 +186,7 @@ def smooth(rng: np.random.Generator, scale_mm: float) -> Field:
     return np.ascontiguousarray(noise)
 
 
-def _ellipse(y: Field, x: Field, half_y: Field | float, half_x: Field | float, power: float) -> Field:
+def _ellipse(y: Field, x: Field, half_y: Any, half_x: Any, power: float) -> Field:
     """Return the depth in a superellipse around 0, along the ray from its middle."""
     scale = (np.abs(y / half_y) ** power + np.abs(x / half_x) ** power) ** (1 / power)
     scale = np.maximum(scale, 1e-3)
@@ -266,25 +209,6 @@ def _ellipsoid(
     scale = np.sqrt(total) + 1e-3
     radius = np.sqrt(sum(o**2 for o in offset))
     return np.asarray(radius / scale - radius, np.float32)
-
-
-def _tubes(rng: np.random.Generator) -> tuple[dict[str, list[Segment]], list[Segment], list[Segment]]:
-    """Return great vessels, airways and oesophagus, each person's a little elsewhere."""
-    shift = rng.normal(0, 1.5, 3)
-    size = np.clip(rng.normal(1, 0.07), 0.85, 1.2)
-
-    def tube(points: Sequence[Sequence[float]], size: float) -> list[Segment]:
-        table = np.asarray(points, float)
-        way = curve(table, 6 * len(table))
-        way[:, :3] += shift
-        return [Segment(a[:3], b[:3], size * a[3], size * b[3]) for a, b in pairwise(way)]
-
-    vessels: dict[str, list[Segment]] = {"arteries": [], "veins": [], "lungs": []}
-    for name, points in VESSELS.items():
-        where = next((group for group, names in CIRCULATION.items() if name in names), "lungs")
-        vessels[where] += tube(points, size)
-    airways = [segment for points in AIRWAYS.values() for segment in tube(points, 1.0)]
-    return vessels, airways, tube(OESOPHAGUS, np.clip(rng.normal(1, 0.1), 0.8, 1.3))
 
 
 def _heart(rng: np.random.Generator, z: Field, y: Field, x: Field) -> tuple[Field, Field]:

@@ -131,8 +131,9 @@ def _wall(brush: _Brush, f: _Fields, place: _Place) -> None:
     brush.put_at(index, depth, hu.astype(np.float32), "wall")
     if place.habits["breast"] > 0:
         front = np.flatnonzero((y < 0) & (muscle < -3))
-        gland = np.minimum(3 * (planes[front] + 0.3), flat["skin"][index[front]] - muscle[front] - 21)
-        brush.put_at(index[front], np.minimum(gland, -muscle[front] - 5), 20.0, "wall")
+        thick = flat["skin"][index[front]] - muscle[front]
+        gland = np.minimum(3 * (planes[front] + 0.7 * texture[front] - 0.2), np.minimum(thick - 22, -muscle[front] - 5))
+        brush.put_at(index[front], np.minimum(gland, -0.3 * y[front] - 9), 20.0, "wall")
     brush.put_at(index, 0.5 - np.abs(cage + 0.9), FAT_HU, "wall")  # fat outside of the pleura
     _ribs(brush, index, (cage, turn, x), place)
 
@@ -169,11 +170,11 @@ def _sternum(brush: _Brush, cage: Slice, place: _Place) -> None:
     if not -100 < z < 52:
         return
     part = _window(y, x, (-110, -32), (-30, 32))
-    half = 17 + 9 * np.clip((z - 18) / 25, 0, 1)
+    half = 17 + 9 * min(max((z - 18) / 25, 0.0), 1.0)
     depth = 5.5 * (1 - ((np.abs(cage[part] + 6.5) / 5.5) ** 2.6 + np.abs(x[:, part[1]] / half) ** 2.6) ** (1 / 2.6))
-    depth = np.where(y[part[0]] < 0, depth, -9).astype(np.float32)
+    depth = np.asarray(np.where(y[part[0]] < 0, depth, -9), np.float32)
     brush.put(depth, CORTEX_HU, "bone", part)
-    brush.put(depth - 1.1, MARROW_HU, "bone", part)
+    brush.put(np.asarray(depth - 1.1, np.float32), MARROW_HU, "bone", part)
 
 
 def _spine(brush: _Brush, outside: Slice, place: _Place) -> None:
@@ -208,7 +209,7 @@ def _spine(brush: _Brush, outside: Slice, place: _Place) -> None:
         root = ellipse(63, 9, 5.5, cx=12.5)
         brush.put(root, CORTEX_HU, "bone", part)
         brush.put(root - 1.3, MARROW_HU, "bone", part)
-        process = np.minimum(ellipse(78, 4.2, 17, cx=28), outside[part])
+        process = np.asarray(np.minimum(ellipse(78, 4.2, 17, cx=28), outside[part]), np.float32)
         brush.put(process, CORTEX_HU, "bone", part)
         brush.put(process - 1.3, MARROW_HU, "bone", part)
     length = 12 - 9 * abs(((phase + 0.25) % 1) - 0.5)  # processes of the vertebrae overlap like tiles

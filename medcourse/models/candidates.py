@@ -7,6 +7,7 @@ cross, bend or branch, bumps of the pleura. A second tier tells them apart.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,9 @@ def mediastinum_mask(volume: NDArray[np.floating], spacing_mm: Spacing) -> NDArr
 
     The grid is that of `lung_mask`.
     """
-    from skimage.morphology import convex_hull_image  # noqa: PLC0415  (slow to import)
+    from skimage import morphology  # noqa: PLC0415  (slow to import)
+
+    convex_hull_image: Any = morphology.convex_hull_image  # scikit-image has types for some functions only
 
     lung = _aerated(volume, spacing_mm)
     hull = np.zeros_like(lung)
@@ -242,7 +245,7 @@ def _roundness(smooth: Voxels, places: NDArray[np.int64]) -> Floats:
     """Return the smallest over the largest curvature at each place; 0 where one of them is not that of a peak."""
 
     def at(*step: int) -> Floats:
-        return smooth[tuple((places + step).T)].astype(np.float64)
+        return np.asarray(smooth[tuple((places + step).T)], np.float64)
 
     unit = np.eye(3, dtype=int)
     hessian = np.empty((len(places), 3, 3))
