@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused():
         MultiViewNet(fusion="early")
     with pytest.raises(CourseError, match="8 views cannot be dealt out evenly to 3"):
         MultiViewNet(8, fusion="mixed")
-    with pytest.raises(CourseError, match="at least 22 pixels"):
+    with pytest.raises(CourseError, match="at least 24 pixels"):
         MultiViewNet(side=16)
     with pytest.raises(CourseError, match=r"\(B, 9, n, n\), got \(2, 3, 24, 24\)"):
         small()(torch.zeros(2, 3, 24, 24))

@@ -48,7 +48,7 @@ class Stream(nn.Sequential):
             layers += [nn.Conv2d(c_in, c_out, kernel), nn.ReLU(), nn.MaxPool2d(2)]
             left = (left - kernel + 1) // 2
         if left < 1:
-            raise CourseError(f"side must be at least 22 pixels, so that something is left after pooling, got {side}")
+            raise CourseError(f"side must be at least 24 pixels, so that something is left after pooling, got {side}")
         super().__init__(*layers, nn.Flatten(), nn.Linear(maps[-1] * left**2, features), nn.ReLU())
         self.features = features
 
