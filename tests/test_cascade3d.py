@@ -1,11 +1,20 @@
 """The two networks of Dou 2016, at the paper's sizes, and their map against the sliding window."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from medcourse.errors import CourseError
-from medcourse.models.cascade3d import JUDGE_WINDOW, SCREEN_WINDOW, JudgeNet, ScreenNet, map_places_mm, score_map
+from medcourse.models.cascade3d import (
+    JUDGE_WINDOW,
+    SCREEN_WINDOW,
+    JudgeNet,
+    ScreenNet,
+    cut_windows,
+    map_places_mm,
+    score_map,
+)
 
 
 def test_the_screening_network_has_the_papers_layers():
@@ -66,3 +75,21 @@ def test_what_does_not_fit_is_refused():
         JudgeNet(window=(8, 20, 20))
     with pytest.raises(CourseError, match="at least"):
         score_map(ScreenNet(2, 2), torch.zeros(8, 20, 20))
+
+
+def test_a_window_holds_the_voxel_that_it_was_asked_for():
+    volume = np.arange(20.0 * 24 * 28).reshape(20, 24, 28)
+    centre = np.array([9, 11, 13]) * (2.0, 1.0, 0.5)
+    (window,) = cut_windows(volume, (2.0, 1.0, 0.5), [centre], (5, 7, 3))
+    np.testing.assert_array_equal(window[0], volume[7:12, 8:15, 12:15])
+    assert cut_windows(volume, (2, 1, 1), np.empty((0, 3)), (5, 7, 3)).shape == (0, 1, 5, 7, 3)
+
+
+def test_a_cell_of_the_map_is_the_window_around_its_place():
+    torch.manual_seed(0)
+    net, volume = ScreenNet(width=4, hidden=4), torch.randn(14, 20, 22)
+    places = map_places_mm((3, 3, 4), (2.0, 1.0, 1.0)).reshape(-1, 3)
+    windows = torch.as_tensor(cut_windows(volume.numpy(), (2.0, 1.0, 1.0), places, SCREEN_WINDOW))
+    with torch.no_grad():
+        expected = net(windows).softmax(1)[:, 1].flatten()
+    torch.testing.assert_close(score_map(net, volume).flatten(), expected, atol=1e-6, rtol=1e-5)

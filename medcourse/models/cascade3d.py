@@ -9,7 +9,9 @@ The paper gives sizes as x by y by z; here the axes are (Z, Y, X), so its 16 x 1
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from medcourse.errors import CourseError
@@ -183,3 +185,39 @@ def score_map(net: nn.Module, volume: Tensor, *, slab: int = 64) -> Tensor:
         logits = net(piece.to(parameter.device, parameter.dtype)[None, None])
         pieces.append(logits.softmax(1)[0, 1].float().cpu())
     return torch.cat(pieces)
+
+
+def cut_windows(
+    volume: NDArray[np.floating], spacing_mm: Sequence[float], centres_mm: ArrayLike, window: Size
+) -> NDArray[np.float32]:
+    """Cut a window of whole voxels around each place; outside of the volume its outermost voxels are repeated.
+
+    Parameters
+    ----------
+    volume
+        (D, H, W).
+    spacing_mm
+        Of the volume, (z, y, x).
+    centres_mm
+        (N, 3), (z, y, x) from the middle of the first voxel; each is met to half a voxel.
+    window
+        Voxels along (z, y, x).
+
+    Returns
+    -------
+    (N, 1, *window) float32.
+
+    Examples
+    --------
+    >>> volume = np.arange(5.0).reshape(1, 1, 5)
+    >>> cut_windows(volume, (1, 1, 2), [[0, 0, 4.0], [0, 0, 0]], (1, 1, 3))[:, 0, 0, 0].tolist()
+    [[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]
+    """
+    centres = np.asarray(centres_mm, dtype=np.float64).reshape(-1, 3)
+    size = np.array(window)
+    first = np.rint(centres / np.asarray(spacing_mm) - (size - 1) / 2).astype(int)  # (N, 3)
+    out = np.empty((len(centres), 1, *window), np.float32)
+    for i, corner in enumerate(first):
+        places = [np.clip(np.arange(c, c + n), 0, m - 1) for c, n, m in zip(corner, size, volume.shape, strict=True)]
+        out[i, 0] = volume[np.ix_(*places)]
+    return out
