@@ -6,6 +6,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "ages": ["make_age_volume", "make_ages", "prepare_brain"],
         "brains": ["make_brains", "tissue_features"],
         "breast": ["make_mass_rois", "make_microcalcifications"],
         "bubil": ["read_bubil"],
@@ -17,10 +18,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cytometry": ["arcsinh", "compensate", "logicle", "make_cytometry", "rectangle_gate"],
         "dicom": ["read_dicom_series"],
         "download": ["data_folder", "fetch", "fetch_cell_tracking"],
+        "drive": ["read_drive"],
         "fcs": ["read_fcs"],
         "folders": ["read_cells"],
+        "fundus": ["make_fundi"],
         "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
+        "labelled": ["coronal_slices", "load_mni152_tissues", "map_labels", "read_labelled_brains"],
         "lymph": ["fetch_lymph_nodes", "find_lymph_cases", "read_lymph_nodes"],
         "luna": ["LunaScans", "read_luna"],
         "medmnist": ["read_medmnist"],

@@ -4,11 +4,13 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cascade3d", "cost", "plain", "unet"],
+    submodules=["cascade3d", "cost", "multiscale", "plain", "unet", "vessels"],
     submod_attrs={
         "cascade3d": ["JudgeNet", "ScreenNet"],
+        "multiscale": ["MultiScaleNet"],
         "multiview": ["MultiViewNet"],
         "plain": ["AutoEncoder", "PlainCNN"],
         "unet": ["UNet"],
+        "vessels": ["VesselNet"],
     },
 )
