@@ -106,7 +106,8 @@ plots.describe(
 )
 
 # %% [markdown]
-# A node ends in every direction. A vessel goes on in one. So one slice is not enough, and a radiologist scrolls.
+# A node ends in every direction. A vessel goes on in one, and the wall of something large has no other side. One slice does not show
+# that, so a radiologist scrolls.
 #
 # ## Two tiers
 #
@@ -191,12 +192,12 @@ plots.demo(
 # %% [markdown]
 # The node stays a blob in all three planes, whatever you do; its colours mix to grey. The other mark changes its shape from turn
 # to turn, and falls apart into colours. Off by 6 mm, the middle of the picture may lie beside the node: that is why the paper
-# shifts by 3 mm at most.
+# shifts by about 3 mm at most.
 #
 # Everything is in **millimetres**. Here a voxel is 2 mm high and 1.5 mm wide; in another hospital it is 5 mm high. A view cut in
 # voxels would show eggs where there are balls, and other eggs elsewhere.
 #
-# How many views? The paper takes four scales (30, 35, 40 and 45 mm), five shifts and five turns, each with each: 100. The
+# How many views? The paper takes about a hundred: four scales (about 30, 35, 40 and 45 mm), five shifts and five turns, each with each. The
 # probability of a mark is the mean of what the network says to each.
 
 # %%
@@ -215,7 +216,8 @@ plots.describe(
 )
 
 # %% [markdown]
-# The upper row is the node. Twelve times nearly the same; twelve times something else below.
+# The upper row is the node: twelve times a grey disc in the middle, with other neighbours. Below, the mark that is none: no disc, and colours
+# in the middle. (Some views look alike, for there are only five turns among the hundred.)
 #
 # **Question 2.** You have 100 marks of patients and 100 views of each. How many independent examples is that for training?
 #
@@ -238,7 +240,7 @@ plots.describe(
 #
 # ## The network
 #
-# About the paper's: five convolutions, then two dense layers, then a softmax. (That much we know of it; the widths below are
+# About the paper's: five convolutions, then two dense layers, then a softmax. (So we remember it; the widths below are
 # ours.) Its dense layers had *DropConnect*: in each training step a random half of their weights is set to zero. Dropout silences
 # whole neurons; this cuts single wires.
 
@@ -381,8 +383,8 @@ def draw_settling(views: int):
 plots.demo(draw_settling, views=(1, 100, 10), static=[{"views": n} for n in (1, 5, 25, 100)])
 
 # %% [markdown]
-# These are the eight marks about which single views disagree most. After one view a probability is anything; after ten it has found its
-# place; between fifty and a hundred little happens. The views of one mark are alike, so they soon have nothing new
+# These are the eight marks about which single views disagree most. After one view a probability is anything; after twenty or thirty it has
+# found its place; between fifty and a hundred little happens. The views of one mark are alike, so they soon have nothing new
 # to say.
 #
 # Now all patients of the test, as a FROC curve: how many of the enlarged nodes are found, against false marks a scan. The bands
@@ -428,7 +430,7 @@ plots.plot_froc(
 # Read the table with care. The second tier helps, and already with a single view: that is the kind of gain that the abstract reports. At 3
 # false positives a scan nearly all nodes that were marked at all are then found, so a hundred views cannot add much there. That is
 # a property of our simulated chests, which are easier than people. Hence the second measure, the CPM of unit 5, which also asks for fewer false
-# marks. It shows what more views add.
+# marks. It shows what more views add, and that a hundred add nothing to fifty.
 #
 # Two things are worth remembering. Averaging at test time alone is not enough: a network that was trained on upright views does badly on
 # turned ones. And fourteen hand-made numbers with logistic regression are a strong opponent: at 3 false positives the
@@ -486,8 +488,8 @@ for name, group in (("2.5 mm, as in training", tested), ("5 mm", thick)):
 # With so few patients each node counts for several per cent, so do not read much into one of them. Ask which tier lost it. If the
 # first did, no training of the second will bring it back.
 #
-# **The mean is not a probability of disease.** Training drew nodes and others equally often. In a scan, a right mark has ten
-# false ones beside it. So "0.9" does not mean nine of ten. It is a score, good for ranking, until it is calibrated on other patients.
+# **The mean is not a probability of disease.** Training drew nodes and others equally often. In a scan, there are several
+# false marks for each right one. So "0.9" does not mean nine of ten. It is a score, good for ranking, until it is calibrated on other patients.
 #
 # **Averages hide.** A mark of 0.5 may be one about which all views are unsure, or one that is a node from the front and a vessel from
 # the side. The second deserves a look by a person. Keep the spread.

@@ -21,6 +21,7 @@ from medcourse.errors import CourseError
 from medcourse.planes import ORTHOGONAL_PLANES, Spacing, sample_planes
 
 Floats = NDArray[np.float64]
+# As we remember the paper: about these.
 SCALES_MM = (30.0, 35.0, 40.0, 45.0)
 LARGEST_SHIFT_MM = 3.0
 
@@ -68,7 +69,7 @@ def draw_views(
     Returns
     -------
     Views
-        len(scales_mm) * n_shifts * n_rotations of them; by default 100, as in the paper.
+        len(scales_mm) * n_shifts * n_rotations of them; by default 100, about as in the paper.
 
     Examples
     --------
