@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "ages": ["make_age_volume", "make_ages", "prepare_brain"],
+        "abdomen": ["make_abdomens"],
         "brains": ["make_brains", "tissue_features"],
         "breast": ["make_mass_rois", "make_microcalcifications"],
         "bubil": ["read_bubil"],
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
         "labelled": ["coronal_slices", "load_mni152_tissues", "map_labels", "read_labelled_brains"],
+        "ircad": ["read_ircad", "read_lits", "read_liver_scans", "resample_scan"],
         "lymph": ["fetch_lymph_nodes", "find_lymph_cases", "read_lymph_nodes"],
         "luna": ["LunaScans", "read_luna"],
         "medmnist": ["read_medmnist"],

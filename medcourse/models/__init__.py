@@ -4,10 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cascade3d", "cost", "multiscale", "plain", "unet", "vessels"],
+    submodules=["cascade3d", "cost", "crf", "multiscale", "plain", "unet", "vessels"],
     submod_attrs={
         "cascade3d": ["JudgeNet", "ScreenNet"],
         "multiscale": ["MultiScaleNet"],
+        "crf": ["CRF"],
         "multiview": ["MultiViewNet"],
         "plain": ["AutoEncoder", "PlainCNN"],
         "unet": ["UNet"],
