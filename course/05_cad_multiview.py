@@ -39,9 +39,9 @@ LUNG_WINDOW = (-1350.0, 150.0)
 _ = torch.manual_seed(0)
 
 # %% [markdown]
-# ## The problem: four hundred shadows
+# ## The problem: hundreds of shadows
 #
-# A *nodule* is a roundish spot in the lung, 3 to 30 mm wide. Most are scars. A few are cancers, at a stage at which they can be cured. So
+# A *nodule* is a roundish spot in the lung, 3 to 30 mm wide. Most are harmless. A few are cancers, at a stage at which they can be cured. So
 # people who smoked for long are screened by CT. One scan has some three hundred slices, and a reader goes through dozens of scans a day.
 #
 # The trouble is what else is in a lung. Vessels are as dense as nodules, and wherever one crosses a slice it draws a round spot.
@@ -67,8 +67,17 @@ plots.view_volume(
 truth = froc.judge_scan(found.centres_mm, found.scores, chest.nodules.centres_mm, chest.nodules.diameters_mm)
 hit = truth.nodule_scores > -np.inf
 print(f"{len(found.scores)} marks, {len(hit)} nodules, {hit.sum()} of them marked; above: the 60 surest marks")
-order = np.argsort(-found.scores)
-first_false, first_hit = (int(order[np.flatnonzero((truth.outcome[order] >= 0) == want)[0]]) for want in (False, True))
+
+# For the next section: the surest hit, and the false mark that looks most alone in the axial plane and least in another.
+first_hit = int(np.flatnonzero(truth.outcome >= 0)[0])
+centre_z, top_z = found.centres_mm[:, 0], chest.volume.shape[0] * chest.spacing_mm[0]
+others = np.flatnonzero((truth.outcome == -1) & (found.radii_mm < 6) & (centre_z > 25) & (centre_z < top_z - 25))
+cut = planes.sample_planes(
+    chest.volume, chest.spacing_mm, found.centres_mm[others], planes.nine_planes(), side_mm=32, n_px=32, fill=-1000
+)
+distance = np.hypot(*np.meshgrid(np.arange(32) - 15.5, np.arange(32) - 15.5))
+around = np.quantile(cut[:, :, (distance > 7) & (distance < 12)], 0.95, axis=-1)  # (marks, 9) HU
+first_false = int(others[np.argmax(around.max(axis=1) - 1.5 * around[:, 0])])
 
 # %% [markdown]
 # Hundreds of marks for a handful of nodules. This is the *first tier*: it wants to miss nothing. The *second tier* looks at each mark again and throws out what is no
@@ -127,7 +136,7 @@ plots.describe(
 )
 
 # %% [markdown]
-# Mark b is the nodule, a spot in each plane. Mark a changes its shape: it is a piece of a vessel or where vessels branch.
+# Mark b is the nodule, a spot in each plane. Mark a changes its shape: it is a vessel, where it runs or branches.
 #
 # All this is measured in *millimetres*. Voxels here are 2 mm tall and 1.5 mm wide, elsewhere 0.6 or 5 mm. A plane that counts voxels makes eggs of
 # balls, and other eggs in each hospital. It is the most frequent mistake with volumes, and no error message tells of it.
@@ -168,14 +177,14 @@ plots.describe(
 # %%
 def draw_network(net, n_px: int):
     """Draw views, shared stream and fusion, with the shapes that a run gives."""
-    steps, x = [("9 planes", f"{n_px} x {n_px}")], torch.zeros(9, 1, n_px, n_px)
+    steps, x = [("9\nplanes", f"{n_px} x {n_px}")], torch.zeros(9, 1, n_px, n_px)
     for layer in net.stream:
         x = layer(x)
         if isinstance(layer, torch.nn.MaxPool2d | torch.nn.Flatten):
-            kind = "conv, ReLU, pool" if x.ndim == 4 else "flatten"
+            kind = "conv\nReLU\npool" if x.ndim == 4 else "flatten"
             steps.append((kind, " x ".join(map(str, x.shape[1:]))))
-    steps += [("dense, ReLU", str(x.shape[1])), ("side by side", str(9 * x.shape[1])), ("classifier", "1 logit")]
-    figure, axes = plots.panels(1, 1, width_inches=9, height_inches=2.4)
+    steps += [("dense\nReLU", str(x.shape[1])), ("side by\nside", str(9 * x.shape[1])), ("classifier", "1 logit")]
+    figure, axes = plots.panels(1, 1, width_inches=9, height_inches=2.2)
     ax = axes[0, 0]
     for i, (kind, shape) in enumerate(steps):
         for copy in range(3 if i < len(steps) - 2 else 1):  # three stand for nine
@@ -188,13 +197,17 @@ def draw_network(net, n_px: int):
                     edgecolor="0.3",
                 )
             )
-        ax.text(i + 0.36, 0.75, f"{kind}\n{shape}", ha="center", va="center", fontsize=7.5)
+        ax.text(
+            i + (0.41 if i < len(steps) - 2 else 0.31), 0.8, f"{kind}\n{shape}", ha="center", va="center", fontsize=7
+        )
         if i < len(steps) - 1:
             ax.annotate("", (i + 0.98, 0.7), (i + 0.74, 0.7), arrowprops={"arrowstyle": "->", "color": "0.3"})
     ax.set(xlim=(-0.1, len(steps)), ylim=(0.1, 1.5))
     ax.set_axis_off()
     ax.set_title("Late fusion: the blue part is one stream, used for each of the nine planes")
-    return plots.describe(figure, f"Boxes from left to right: {'; '.join(f'{k} {s}' for k, s in steps)}.")
+    return plots.describe(
+        figure, f"Boxes from left to right: {'; '.join(f'{k} {s}'.replace(chr(10), ' ') for k, s in steps)}."
+    )
 
 
 paper_net = multiview.MultiViewNet()
@@ -302,7 +315,10 @@ print(said)
 plots.plot_froc(bands, title=f"{len(test)} simulated test scans, bands of 95 %")
 
 # %% [markdown]
-# The axis has a doubling for each step, because the left end matters most: nobody looks at eight false marks in each scan for long. The curve cannot reach 1. What the first tier did not mark, or
+# The network's curve lies above from the start: among the detector's surest marks are thick vessels, and these are thrown out first. The axis has a doubling for each
+# step, because the left end matters most: nobody looks at eight false marks in each scan for long.
+#
+# The curve cannot reach 1. What the first tier did not mark, or
 # marked but not among its 60 surest, is missing whatever the network says.
 #
 # The band comes from drawing *scans* anew, with replacement, a thousand times. It is wide: these are few patients. Most papers have too few of them, too.
@@ -405,10 +421,10 @@ for name, of in (("2 mm", test), ("5 mm", thick_cases)):
     )
 
 # %% [markdown]
-# Compare the two lines: the first number is what the first tier hands on, the second what is left of it. Where both fall, the loss began before the network saw anything.
+# Both fall. The first number is what the first tier hands on, the second what is left of it. So a part of the loss came before the network saw anything.
 # No warning appears: the program runs, and finds less.
 #
-# **Hazy nodules.** Some nodules are *ground glass*: faint, so that vessels are seen through them. They grow slowly, and many are cancers all the same. They are few in any training set.
+# **Hazy nodules.** Some nodules are *ground glass*: faint, so that vessels are seen through them. They often grow slowly, and some are cancers all the same. They are few in any training set.
 
 # %%
 kinds = np.concatenate([case.nodules.kinds for case in test])

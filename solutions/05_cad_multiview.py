@@ -603,6 +603,14 @@ close(
     "the nodules' scores, with -1 for -inf",
     "nothing hit the second nodule: -inf",
 )
+two = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+found, false = judge(np.array([[0.0, 0.0, 1.0]]), np.array([0.5]), two, np.array([10.0, 8.0]), NOTHING, NO_SIZE)
+close(
+    np.asarray(found),
+    np.array([0.5, 0.5]),
+    "the scores of two nodules that share their only candidate",
+    "a candidate that hits two counts for both",
+)
 rng = testing.hidden_rng("judge_hits")
 for _ in range(4):
     nodules, diameters = rng.uniform(0, 60, (5, 3)), rng.uniform(5, 30, 5)
@@ -645,6 +653,15 @@ close(
     np.array([0.9, 0.4]),
     "the false positives, when the irrelevant finding is 2 mm wide and the candidate 1 mm away",
     "irrelevant findings have their own radius",
+)
+found, false = judge(
+    candidates, np.array([0.9, 0.6, 0.4]), nodules, diameters, irrelevant - [[2.2, 0.0, 0.0]], np.array([7.0, 20.0])
+)
+close(
+    np.asarray(false),
+    np.array([0.4]),
+    "the false positives, when the irrelevant finding is 7 mm wide and the candidate 3.2 mm away",
+    "half of 7 is 3.5",
 )
 ### END HIDDEN TESTS
 
@@ -751,11 +768,8 @@ close(
 )
 rng = testing.hidden_rng("froc_curve_by_hand")
 scans = [
-    (
-        np.where(rng.random(3) < 0.3, -np.inf, rng.normal(1, 1, 3).round(1)),
-        rng.normal(0, 1, rng.integers(0, 9)).round(1),
-    )
-    for _ in range(8)
+    (np.where(rng.random(k) < 0.3, -np.inf, rng.normal(1, 1, k).round(1)), rng.normal(0, 1, 9 - k).round(1))
+    for k in (1, 4, 2, 3, 1, 0, 3, 2)
 ]
 expected = froc.froc([Bunch(nodule_scores=n, false_positive_scores=f) for n, f in scans])
 false_positives, sensitivity = froc_curve(scans)
@@ -764,7 +778,7 @@ close(
     np.asarray(sensitivity),
     expected.sensitivity,
     "the sensitivity in eight random scans",
-    "a missed nodule is found at no threshold, and negative scores are scores",
+    "count all nodules of all scans together; a missed nodule is found at no threshold, and negative scores are scores",
 )
 ### END HIDDEN TESTS
 

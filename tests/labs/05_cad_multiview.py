@@ -418,4 +418,33 @@ def bootstrap_cpm(scans, draws):
     },
 }
 
-EQUIVALENT = {}
+# Mutants of the reference answers that are no other program: no test could take their points and leave the answer's.
+EQUIVALENT = {
+    "nine_planes": {
+        "`for sign in (1, -1):` -> `for sign in (-1, 1):`": "the diagonal planes may come in any order",
+        "`result.append(((a + sign * b) / np.sqrt(2), third))` -> "
+        "`result.append((third, (a + sign * b) / np.sqrt(2)))`": "the diagonal planes may be turned in themselves",
+        "`result.append(((a + sign * b) / np.sqrt(2), third))` -> "
+        "`result.append(((-a + sign * b) / np.sqrt(2), third))`": "the same six planes in another order, mirrored",
+        "`result.append(((a + sign * b) / np.sqrt(2), third))` -> "
+        "`result.append(((a - sign * b) / np.sqrt(2), third))`": "both signs are taken, in another order",
+    },
+    "late_fusion": {
+        "`return self.classify(seen.reshape(len(planes), -1))[:, 0]` -> "
+        "`return self.classify(seen.reshape(len(planes), -1))[:, -1]`": "there is one column",
+    },
+    "judge": {
+        "`hits = np.linalg.norm(candidates[:, None] - nodules[None], axis=-1) < diameters / 2` -> "
+        "`hits = np.linalg.norm(nodules[None] - candidates[:, None], axis=-1) < diameters / 2`": (
+            "the distance there is the distance back"
+        ),
+        "`ignored = np.linalg.norm(candidates[:, None] - irrelevant[None], axis=-1) < irrelevant_diameters / 2` -> "
+        "`ignored = np.linalg.norm(irrelevant[None] - candidates[:, None], axis=-1) < irrelevant_diameters / 2`": (
+            "the distance there is the distance back"
+        ),
+    },
+    "froc_curve": {
+        "`thresholds = np.unique(np.concatenate([found[found > -np.inf], false]))[::-1]` -> "
+        "`thresholds = np.unique(np.concatenate([false, found[found > -np.inf]]))[::-1]`": "np.unique sorts",
+    },
+}
