@@ -431,7 +431,7 @@ EQUIVALENT = {
     },
     "late_fusion": {
         "`return self.classify(seen.reshape(len(planes), -1))[:, 0]` -> "
-        "`return self.classify(seen.reshape(len(planes), -1))[:, -1]`": "there is one column",
+        "`return self.classify(seen.reshape(len(planes), -1))[:, -1]`": "the classifier gives one column, which is the first and the last",
     },
     "judge": {
         "`hits = np.linalg.norm(candidates[:, None] - nodules[None], axis=-1) < diameters / 2` -> "
@@ -445,6 +445,6 @@ EQUIVALENT = {
     },
     "froc_curve": {
         "`thresholds = np.unique(np.concatenate([found[found > -np.inf], false]))[::-1]` -> "
-        "`thresholds = np.unique(np.concatenate([false, found[found > -np.inf]]))[::-1]`": "np.unique sorts",
+        "`thresholds = np.unique(np.concatenate([false, found[found > -np.inf]]))[::-1]`": "np.unique sorts the scores, whatever order they came in",
     },
 }
