@@ -141,8 +141,10 @@ def place_nodules(
             is_subsolid=bool(rng.random() < shares[0]),
             has_spicules=bool(rng.random() < shares[1]),
         )
-        for _ in range(60):
-            centre = _candidate(rng, torso, nodule, vessels)
+        reach = nodule.diameter_mm / 2 + 2
+        spots = _spots(torso, nodule, vessels, (heights[0] + reach, heights[1] - reach))
+        for _ in range(40 if len(spots) else 0):
+            centre = _candidate(rng, torso, nodule, vessels, spots[rng.integers(len(spots))])
             if centre is not None and _is_apart(centre, nodule, nodules, heights):
                 nodules.append(nodule)
                 nodule.centre = centre
@@ -157,32 +159,43 @@ def _is_apart(centre: Floats, nodule: Nodule, others: list[Nodule], heights: tup
     return bool(heights[0] + reach < centre[0] < heights[1] - reach) and min(gaps, default=99.0) > 12
 
 
+def _spots(
+    torso: Torso, nodule: Nodule, vessels: tuple[Floats, Floats, Floats], heights: tuple[float, float]
+) -> NDArray[np.int64]:
+    """Return where a nodule of this site may be: numbers of vessels' pieces, or voxels of the torso's grid."""
+    r = nodule.diameter_mm / 2
+    if nodule.site == "vessel":
+        places, radii, _ = vessels
+        fits = (radii > 0.8) & (radii < 2.4) & (places[:, 0] > heights[0]) & (places[:, 0] < heights[1])
+        return np.flatnonzero(fits)
+    rows = np.searchsorted(GRID[0] * torso.scale[0], heights)
+    cage, lung = (torso.fields[name][rows[0] : rows[1]] for name in ("cage", "lung"))
+    fits = (lung > cage - 0.1) & (np.abs(cage - 0.8 * r) < 1.2) if nodule.site == "pleural" else lung > r + 2
+    return np.asarray(np.argwhere(fits) + np.array([rows[0], 0, 0]))
+
+
 def _candidate(
-    rng: np.random.Generator, torso: Torso, nodule: Nodule, vessels: tuple[Floats, Floats, Floats]
+    rng: np.random.Generator,
+    torso: Torso,
+    nodule: Nodule,
+    vessels: tuple[Floats, Floats, Floats],
+    spot: NDArray[np.int64],
 ) -> Floats | None:
-    """Return a place for a nodule of its site, None if the first one that was tried will not do."""
+    """Return a place for a nodule at one of its spots, None if it will not do."""
     r = nodule.diameter_mm / 2
     places, radii, ways = vessels
     if nodule.site == "vessel":
-        i = int(rng.integers(len(radii)))
-        if not 0.8 < radii[i] < 2.4:
-            return None
-        place = places[i] + (0.75 * r + radii[i]) * perpendicular(rng, unit(ways[i] + 1e-9))
-    else:
-        place = np.array([rng.uniform(axis[0], axis[-1]) for axis in GRID]) * torso.scale
-    voxel = tuple(
-        int(np.clip(round((p / s - axis[0]) / COARSE_MM), 0, len(axis) - 1))
-        for p, s, axis in zip(place, torso.scale, GRID, strict=True)
-    )
-    cage, lung = (float(torso.fields[name][voxel]) for name in ("cage", "lung"))
-    if nodule.site == "pleural":
-        return np.asarray(place) if lung > cage - 0.1 and abs(cage - 0.8 * r) < 1.2 else None
-    if lung < r + 2:
-        return None
+        i = int(spot)
+        place = np.asarray(places[i] + (0.75 * r + radii[i]) * perpendicular(rng, unit(ways[i] + 1e-9)))
+        voxel = tuple(
+            int(np.clip(round((p / s - axis[0]) / COARSE_MM), 0, len(axis) - 1))
+            for p, s, axis in zip(place, torso.scale, GRID, strict=True)
+        )
+        return place if torso.fields["lung"][voxel] > r + 2 else None
+    grid = np.array([axis[0] for axis in GRID]) + COARSE_MM * (spot + rng.uniform(-0.3, 0.3, 3))
+    place = np.asarray(grid * torso.scale)
     near = np.linalg.norm(places - place, axis=1) - radii
-    if nodule.site == "free" and near[radii > 0.9].min() < r + 0.5:
-        return None
-    return np.asarray(place)
+    return None if nodule.site == "free" and near[radii > 0.9].min() < r + 0.5 else place
 
 
 def paint_nodules(rng: np.random.Generator, scan: Scan, nodules: list[Nodule]) -> None:

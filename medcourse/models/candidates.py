@@ -64,18 +64,18 @@ def find_nodule_candidates(
     """
     _check(volume, spacing_mm)
     lung, grid_mm = lung_mask(volume, spacing_mm), min(radii_mm) / 1.27
-    core = ndi.binary_erosion(lung, ndi.generate_binary_structure(3, 2), border_value=1)
     found = []
     for step, radii in _grids(grid_mm, radii_mm):
-        image = resample(np.clip(volume, -950, 50).astype(np.float32, copy=False), spacing_mm, step)
+        # At -200 a voxel is soft tissue for the greater part: a dense vessel shall not outshine a faint nodule.
+        image = resample(np.clip(volume, -950, -200).astype(np.float32, copy=False), spacing_mm, step)
         inside = _enlarge(lung, step, image.shape)
         # A wall of soft tissue that the mask's edge cuts is no blob: only what juts out farther counts.
-        image[~inside | (~_enlarge(core, step, image.shape) & (image > -600))] = -850
+        image[~inside | (~_enlarge(lung, step, image.shape, 0.95) & (image > -600))] = -850
         found.append(_blobs(image, inside, step, radii, min_score_hu))
         # Ground glass with vessels in it is no ball until vessels are no brighter than it is.
         hazy = _blobs(np.minimum(image, -550), inside, step, radii, min_score_hu / 2)
         hazy[:, 3] *= 2
-        found.append(hazy[hazy[:, 4] > 3])
+        found.append(hazy[hazy[:, 4] > 2.5])
     return _merge(found, merge_mm)
 
 
@@ -174,21 +174,21 @@ def _close(mask: NDArray[np.bool_], radius_mm: float) -> NDArray[np.bool_]:
     return np.asarray(shrunk[inner] | mask)
 
 
-def _enlarge(mask: NDArray[np.bool_], step_mm: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a mask of `MASK_MM` on a finer grid from the same place on, its edges smooth."""
+def _enlarge(mask: NDArray[np.bool_], step_mm: float, shape: tuple[int, ...], level: float = 0.5) -> NDArray[np.bool_]:
+    """Return a mask of `MASK_MM` on a finer grid from the same place on, smooth; a higher level makes it smaller."""
     share = mask.astype(np.float32)
     for n in shape:
         place = np.clip(np.arange(n) * step_mm / MASK_MM, 0, share.shape[0] - 1)
         weight = np.clip(1 - np.abs(place[:, None] - np.arange(share.shape[0])[None, :]), 0, 1).astype(np.float32)
         rows = (weight @ share.reshape(share.shape[0], -1)).reshape(n, *share.shape[1:])
         share = np.ascontiguousarray(np.moveaxis(rows, 0, -1))
-    return np.asarray(share > 0.5)
+    return np.asarray(share > level)
 
 
 def _grids(fine_mm: float, radii_mm: Sequence[float]) -> list[tuple[float, list[float]]]:
     """Return grids with the radii that are looked for on them: large ones need no fine one."""
-    small = [r for r in radii_mm if r < 2.5 * fine_mm]
-    large = [r for r in radii_mm if r >= 2.5 * fine_mm]
+    small = [r for r in radii_mm if r < 3 * fine_mm]
+    large = [r for r in radii_mm if r >= 3 * fine_mm]
     return [(step, radii) for step, radii in ((fine_mm, small), (2 * fine_mm, large)) if radii]
 
 
