@@ -110,7 +110,7 @@ def nearest_to_the_middle(places: np.ndarray) -> np.ndarray:
     return places[np.abs(places[:, 0] - 23.0).argmin()]
 
 
-bleed = nearest_to_the_middle(upright.microbleeds.centres_mm[upright.microbleeds.diameters_mm < 6])
+bleed = nearest_to_the_middle(upright.microbleeds.centres_mm[np.abs(upright.microbleeds.diameters_mm - 5) < 1.5])
 vein = nearest_to_the_middle(veins)
 
 
@@ -270,7 +270,7 @@ def train(net, positives, negatives, *, steps: int, lr: float, label: str):
     loss = lambda out, y: functional.cross_entropy(out.flatten(1), y)  # noqa: E731
     history = training.fit(net, batch, loss, steps=steps, lr=lr, live=True, label=label)
     print(f"{label}: {steps} steps in {history.seconds:.0f} s")
-    return net.cpu()
+    return net.cpu().double()  # in single precision many sure scores are exactly 1, and cannot be ranked
 
 
 rng = np.random.default_rng(1)
@@ -409,7 +409,7 @@ for name, negatives in judges.items():
     nets[name] = judge
     with torch.no_grad():
         final[name] = [
-            judge(torch.as_tensor(windows_at(s, found[s.name][0], JUDGE_WINDOW))).softmax(1)[:, 1].numpy()
+            judge(torch.as_tensor(windows_at(s, found[s.name][0], JUDGE_WINDOW)).double()).softmax(1)[:, 1].numpy()
             for s in test_scans
         ]
     results[name] = [judged(s, found[s.name][0], p) for s, p in zip(test_scans, final[name])]
@@ -495,7 +495,7 @@ def called_bleeds(judge, kind: str) -> str:
         of_kind = s.mimics.centres_mm[np.array(s.mimics.kinds) == kind]
         windows.append(windows_at(s, s.microbleeds.centres_mm if kind == "bleed" else of_kind, JUDGE_WINDOW))
     with torch.no_grad():
-        p = judge(torch.as_tensor(np.concatenate(windows))).softmax(1)[:, 1].numpy()
+        p = judge(torch.as_tensor(np.concatenate(windows)).double()).softmax(1)[:, 1].numpy()
     return f"{kind} {(p >= 0.5).sum()} of {len(p)}"
 
 

@@ -173,7 +173,8 @@ def score_map(net: nn.Module, volume: Tensor, *, slab: int = 64) -> Tensor:
 
     Returns
     -------
-    (D', H', W') float32 tensor on the processor.
+    (D', H', W') tensor on the processor, in the network's precision but float32 at least. In float32 many sure scores
+    are exactly 1 and cannot be ranked; a network in float64 keeps them apart.
     """
     parameter = next(net.parameters())
     depth, pieces = (volume.shape[0] - 2) // 2 - 3, []
@@ -183,7 +184,8 @@ def score_map(net: nn.Module, volume: Tensor, *, slab: int = 64) -> Tensor:
         last = min(first + slab, depth)
         piece = volume[SCREEN_STRIDE * first : SCREEN_STRIDE * (last - 1) + SCREEN_WINDOW[0]]
         logits = net(piece.to(parameter.device, parameter.dtype)[None, None])
-        pieces.append(logits.softmax(1)[0, 1].float().cpu())
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        pieces.append(logits.to(wide).softmax(1)[0, 1].cpu())
     return torch.cat(pieces)
 
 

@@ -341,4 +341,34 @@ def cascade(windows, screen_scores, threshold, judge):
 }
 
 # Mutants of the reference answers that are no other program: no test could take their points and leave the answer's.
-EQUIVALENT = {}
+EQUIVALENT = {
+    "window_net": {
+        "`nn.ReLU(), nn.MaxPool3d(2),` -> `nn.MaxPool3d(2), nn.ReLU(),`": (
+            "the larger of two numbers is cut off at 0 before or after it is chosen, with the same result"
+        ),
+    },
+    "score_map": {
+        **{
+            "`kernel = dense_as_kernel(to_logits.weight, (maps.shape[1], 1, 1, 1))` -> "
+            f"`kernel = dense_as_kernel(to_logits.weight, (maps.shape[1], {size}))`": "what is left for that axis is 1"
+            for size in ("-1, 1, 1", "1, -1, 1", "1, 1, -1")
+        },
+        "`return logits.softmax(dim=1)[0, 1]` -> `return logits.softmax(dim=1)[-1, 1]`": "the batch holds one volume",
+        "`return logits.softmax(dim=1)[0, 1]` -> `return logits.softmax(dim=1)[0, -1]`": "there are two classes",
+    },
+    "suppress": {
+        "`best, rest = order[0], order[1:]` -> `best, rest = order[0], order[0:]`": (
+            "the best one is 0 mm from itself, nearer than any radius, and so leaves the rest all the same"
+        ),
+        "`distance = np.linalg.norm(centres_mm[rest] - centres_mm[best], axis=1)` -> "
+        "`distance = np.linalg.norm(centres_mm[best] - centres_mm[rest], axis=1)`": "a distance has no direction",
+    },
+    "hard_negatives": {
+        "`between = np.linalg.norm(centres_mm[:, None] - bleeds_mm[None], axis=2)` -> "
+        "`between = np.linalg.norm(bleeds_mm[None] - centres_mm[:, None], axis=2)`": "a distance has no direction",
+    },
+    "cascade": {
+        "`final[passed] = torch.as_tensor(logits).softmax(dim=1)[:, 1].numpy()` -> "
+        "`final[passed] = torch.as_tensor(logits).softmax(dim=1)[:, -1].numpy()`": "there are two classes",
+    },
+}
