@@ -201,7 +201,7 @@ plots.demo(draw_blooming, echo_time_ms=(2.0, 36.0, 20.0), static=[{"echo_time_ms
 #
 # ## The idea, part two: score every place at once
 #
-# The paper's first network sees a window of 16 x 16 x 10 voxels (x, y, z): wide enough for a bleed, high enough to see a vein go
+# The paper's first network sees a window of about 16 x 16 x 10 voxels (x, y, z): wide enough for a bleed, high enough to see a vein go
 # on. Three convolutions, one pooling, two dense layers, and the answer: bleed or not.
 
 # %%
@@ -438,9 +438,10 @@ plots.view_volume(scan.volume, spacing_mm=SPACING, detections=marks, limits=(0, 
 #
 # ## What the paper found, and what we find
 #
-# The authors had 320 SWI volumes with 1149 microbleeds. They learned from 230, chose settings on 40 and tested on 50. At 2.74 false
-# positives a subject the cascade found 93.16 % of the bleeds, more than hand-made descriptors and than a 2D network. The
-# screen alone found about 98.3 % with about 283 candidates a subject.
+# The authors had 320 SWI volumes with about 1149 microbleeds. They learned from about 230, chose settings on about 40 and tested
+# on about 50. At 2.74 false positives a subject the cascade found 93.16 % of the bleeds, more than hand-made descriptors and than a
+# 2D network. The screen alone found about 98.3 % with about 283 candidates a subject. ("About" marks what we give from
+# memory of the paper.)
 #
 # We cannot repeat that: the scans are not ours. We repeat the *comparisons*, on simulated scans, five times over:
 #

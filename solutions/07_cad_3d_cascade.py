@@ -68,7 +68,7 @@ plots.show_slices(
 # ## Exercise 1: a network for a small window
 #
 # The first stage sees a window of 10 x 16 x 16 voxels (z, y, x) and says whether a bleed is in its middle. The layers of
-# the paper, none of them padded:
+# the paper are about these (we give them from memory of it), none of them padded:
 #
 # | layer | kernel (z, y, x) | maps | what is left of (10, 16, 16) |
 # |---|---|---|---|
@@ -79,7 +79,7 @@ plots.show_slices(
 # | dense, ReLU | | `hidden` | |
 # | dense | | 2 logits | |
 #
-# An unpadded kernel of $k$ voxels turns $n$ into $n - k + 1$. The paper has `width` 64 and `hidden` 150.
+# An unpadded kernel of $k$ voxels turns $n$ into $n - k + 1$. The paper has `width` 64 and `hidden` about 150.
 #
 # Name the parts `features` (a module, up to and with the third ReLU), `hidden` and `to_logits` (two `nn.Linear`).
 #

@@ -4,6 +4,7 @@ Q. Dou et al. Automatic Detection of Cerebral Microbleeds From MR Images via 3D 
 Transactions on Medical Imaging 35(5):1182-1195, 2016. https://doi.org/10.1109/TMI.2016.2528129
 
 The paper gives sizes as x by y by z; here the axes are (Z, Y, X), so its 16 x 16 x 10 are 10 by 16 by 16.
+The sizes of the screening network are given from memory of the paper.
 """
 
 from collections.abc import Sequence
