@@ -1100,7 +1100,7 @@ effects.report(
         claim(
             f"False positives a scan at equal sensitivity ({AT_MOST:.0%} at most), cascade minus screen, below 0",
             fewer("hard", "screen"),
-            "2.74 at 93.16 % (cascade); about 283 candidates at 98.3 % (screen)",
+            "2.74 at 93.16 % (cascade); about 283 candidates at about 98.3 % (screen)",
             below=0,
         ),
         claim(
