@@ -52,7 +52,7 @@ def test_a_ball_is_found_where_it_is_with_its_radius(spacing, radius):
     found = find_nodule_candidates(box(spacing, [("ball", place, radius)]), spacing)
     best = found.centres_mm[0]
     assert np.linalg.norm(best - place) < 1.0
-    assert 0.7 < found.radii_mm[0] / radius < 1.5
+    assert 0.6 < found.radii_mm[0] / radius < 1.6, "the next of the radii that are looked for"
     # Of 890 HU the filter of the best radius answers 0.92; blur, thick slices and the next radius take some.
     assert 0.4 * 890 < found.scores[0] < 0.95 * 890
 
