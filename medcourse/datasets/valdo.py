@@ -127,11 +127,11 @@ def _read_case(name: str, image_path: Path, mask_path: Path) -> Bunch:
 def _read(path: Path) -> tuple[Floats, tuple[float, float, float], Floats]:
     """Return a volume (Z, Y, X) that grows to head, back and left, its spacing (z, y, x), and its affine."""
     import nibabel  # noqa: PLC0415
-    from nibabel import orientations  # noqa: PLC0415
 
-    load: Any = nibabel.load  # untyped
+    library: Any = nibabel  # untyped
+    orientations = library.orientations
     try:
-        image = load(path)
+        image = library.load(path)
         values = np.asarray(image.dataobj, dtype=np.float64)
     except Exception as error:  # each damage has its own
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -52,8 +52,8 @@ def find_dark_blobs(
     smooth = [ndi.gaussian_filter(volume, [s / mm for mm in spacing_mm]).astype(np.float32) for s in SIGMAS_MM]
     laplacians = []
     for g, sigma in zip(smooth, SIGMAS_MM, strict=True):
-        laplacians.append(sigma**2 * sum(_second(g, axis, mm) for axis, mm in enumerate(spacing_mm)))
-    best = np.max(laplacians, axis=0)
+        laplacians.append(sigma**2 * np.sum([_second(g, axis, mm) for axis, mm in enumerate(spacing_mm)], axis=0))
+    best = np.max(np.stack(laplacians), axis=0)
     # The neighbourhood in which a place must be the best: about 4 mm.
     reach = [2 * max(1, round(2.0 / mm)) + 1 for mm in spacing_mm]
     index = np.argwhere((ndi.maximum_filter(best, reach) == best) & (best > at_least) & inside)
@@ -82,7 +82,7 @@ def _eigenvalues(values: NDArray[np.floating], index: NDArray[np.integer], spaci
         moved = index.copy()
         for axis, step in shifts:
             moved[:, axis] += step
-        return values[tuple(np.clip(moved, 0, last).T)].astype(np.float64)
+        return np.asarray(values[tuple(np.clip(moved, 0, last).T)], dtype=np.float64)
 
     hessian = np.empty((len(index), 3, 3))
     for a in range(3):
