@@ -95,6 +95,7 @@ def noise_sd(
         (pi^2 / V) / q * mean over views of exp(p) * sqrt(pi) / (2 (2 pi s)^3)
 
     for the filtered view has variance exp(p) / q * integral of f^2 exp(-(2 pi s f)^2) [1]_.
+    To interpolate between detectors of width d is a further blur, of variance d^2 / 6, which this leaves out.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cascade3d", "cost", "crf", "multiscale", "plain", "unet", "vessels"],
+    submodules=["candidates", "cascade3d", "cost", "crf", "multiscale", "plain", "unet", "vessels"],
     submod_attrs={
         "cascade3d": ["JudgeNet", "ScreenNet"],
         "multiscale": ["MultiScaleNet"],
