@@ -44,7 +44,7 @@ testing.begin_lab(seed=5)
 plots.use_style()
 
 # %% [markdown]
-# One slice of a simulated chest with two of its nodules. Values are *Hounsfield units* (HU): air is -1000, water 0, blood about 40.
+# Two slices of a simulated chest with some of its nodules. Values are *Hounsfield units* (HU): air is -1000, water 0, blood about 40.
 # They are shown in a window for lungs: -1350 HU and below is black, 150 HU and above white.
 #
 # Places are written in *millimetres*, in the order z (towards the head), y (towards the back), x (towards the patient's left), from the
@@ -312,7 +312,9 @@ close(
 ### END HIDDEN TESTS
 
 # %% tags=["picture"] picture="views"
-nodule, half_mm = chest.nodules.centres_mm[0], 25.0
+solid = np.array(chest.nodules.kinds) == "solid"
+nodule = chest.nodules.centres_mm[solid][chest.nodules.diameters_mm[solid].argmax()]
+half_mm = 25.0
 names = ["axial", "coronal", "sagittal", *[f"diagonal {n}" for n in range(1, 7)]]
 figure, axes = plots.panels(2, 5, width_inches=1.9, height_inches=2.1)
 for ax, name, (rows, columns) in zip(axes.flat, names, nine_planes()):
@@ -321,13 +323,13 @@ for ax, name, (rows, columns) in zip(axes.flat, names, nine_planes()):
 axes[1, 4].set_axis_off()
 plots.describe(
     figure,
-    "A simulated nodule in nine planes of 50 mm: round in all of them, while vessels around it are dots in some and lines in others.",
+    "A simulated solid nodule in nine planes of 50 mm: a spot in all of them, while vessels around it are dots in some and lines in others.",
 )
 
 # %% [markdown]
 # <details><summary>Expected picture</summary>
 #
-# ![Expected: nine square views of the same round nodule, vessels as dots in some and as lines in others](attachment:views.png)
+# ![Expected: nine square views of the same nodule, a spot in each; vessels are dots in some and lines in others](attachment:views.png)
 #
 # </details>
 #
