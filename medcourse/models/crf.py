@@ -167,28 +167,32 @@ def _grid_filter(image: Tensor, spacing: Spacing, sigma: float, grey_sigma: floa
     it linearly. Chen, Paris, Durand. Real-time edge-aware image processing with the bilateral grid. ACM Transactions on
     Graphics 26(3), 2007. https://doi.org/10.1145/1276377.1276506
     """
-    cell = 1 / _CELLS_A_SIGMA  # in standard deviations
+    # A node's distance in standard deviations; in space no finer than the voxels, which then lie on nodes themselves.
+    cells = [max(1 / _CELLS_A_SIGMA, mm / sigma) for mm in spacing] + [1 / _CELLS_A_SIGMA]
+    on_nodes = [cell > 1 / _CELLS_A_SIGMA for cell in cells]
     places = [
-        torch.arange(n, device=image.device) * (mm / sigma / cell) for n, mm in zip(image.shape, spacing, strict=True)
+        torch.arange(n, device=image.device) * (mm / sigma / cell)
+        for n, mm, cell in zip(image.shape, spacing, cells, strict=False)
     ]
     features = [place.flatten().float() for place in torch.meshgrid(*places, indexing="ij")]
-    features.append(((image - image.min()) / grey_sigma / cell).flatten())
+    features.append(((image - image.min()) / grey_sigma / cells[-1]).flatten())
     sizes = [int(f.max()) + 2 for f in features]
     if torch.tensor(sizes).prod() > _MOST_CELLS:
         raise CourseError(
             f"the grid would have {sizes} cells: clip the grey values (to [-100, 400] HU, say), or widen the sigmas"
         )
-    low = [f.floor().clamp(max=n - 2) for f, n in zip(features, sizes, strict=True)]
+    low = [f.floor().clamp(max=n - 2).long() for f, n in zip(features, sizes, strict=True)]
     part = [f - lo for f, lo in zip(features, low, strict=True)]
     nodes, weights = [], []
     for corner in itertools.product((0, 1), repeat=4):
-        node, weight = torch.zeros_like(features[0]), torch.ones_like(features[0])
+        # Whole numbers: float32 cannot count as many nodes as there may be.
+        node, weight = torch.zeros_like(low[0]), torch.ones_like(part[0])
         for c, lo, p, n in zip(corner, low, part, sizes, strict=True):
             node, weight = node * n + lo + c, weight * (p if c else 1 - p)
-        nodes.append(node.long())
+        nodes.append(node)
         weights.append(weight)
     # Spreading and reading are blurs themselves, each of variance cell^2 / 6: that much less is left to do.
-    narrower = (1 - cell**2 / 3) ** 0.5
+    narrower = [1.0 if on else (1 - cell**2 / 3) ** 0.5 for cell, on in zip(cells, on_nodes, strict=True)]
 
     def apply(q: Tensor) -> Tensor:
         flat = q.reshape(len(q), -1)  # (K, N)
@@ -196,8 +200,8 @@ def _grid_filter(image: Tensor, spacing: Spacing, sigma: float, grey_sigma: floa
         for node, weight in zip(nodes, weights, strict=True):
             grid.index_add_(1, node, flat * weight)
         grid = grid.reshape(len(q), *sizes)
-        for axis in range(1, 5):
-            grid = _blur(grid, axis, narrower / cell, 1 / narrower)
+        for axis, (cell, left) in enumerate(zip(cells, narrower, strict=True), start=1):
+            grid = _blur(grid, axis, left / cell, 1 / left)
         grid = grid.reshape(len(q), -1)
         out = sum((grid[:, node] * weight for node, weight in zip(nodes, weights, strict=True)), torch.zeros_like(flat))
         return out.reshape(q.shape)
