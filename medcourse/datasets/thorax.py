@@ -96,7 +96,8 @@ def make_chest(
         Share of nodules that are subsolid; of solid ones that have spicules.
     nodes_per_scan, small_nodes_per_scan
         Mean number of lymph nodes with a short axis of 10 to 30 mm, which are findings, in [0, 12], and of normal ones
-        of 3 to 9 mm, in [0, 60].
+        of 3 to 9 mm, in [0, 60]. A node that finds no room between the organs of its station is left out: at the
+        default height, of the large ones about four in ten.
     contrast_fraction
         Share of scans with a contrast agent in the blood.
     dose_photons
