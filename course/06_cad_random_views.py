@@ -427,8 +427,9 @@ plots.plot_froc(
 #
 # {{effects}}
 #
-# Read the table with care. The second tier helps, and already with a single view: that is the kind of gain that the abstract reports. At 3
-# false positives a scan nearly all nodes that were marked at all are then found, so a hundred views cannot add much there. That is
+# Read the table with care. The second tier helps, and already with a single view: that is the kind of gain that the abstract reports.
+#
+# At 3 false positives a scan nearly all nodes that were marked at all are then found, so a hundred views cannot add much there. That is
 # a property of our simulated chests, which are easier than people. Hence the second measure, the CPM of unit 5, which also asks for fewer false
 # marks. It shows what more views add, and that a hundred add nothing to fifty.
 #
