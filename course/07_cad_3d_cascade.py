@@ -110,7 +110,7 @@ def nearest_to_the_middle(places: np.ndarray) -> np.ndarray:
     return places[np.abs(places[:, 0] - 23.0).argmin()]
 
 
-bleed = nearest_to_the_middle(upright.microbleeds.centres_mm[np.abs(upright.microbleeds.diameters_mm - 5) < 1.5])
+bleed = nearest_to_the_middle(upright.microbleeds.centres_mm[np.abs(upright.microbleeds.deposits_mm - 2.2) < 0.5])
 vein = nearest_to_the_middle(veins)
 
 
