@@ -50,6 +50,12 @@ plots.use_style()
 #
 # **Predict first:** in a lung window ($L = -600$, $W = 1500$), is fat at $-100$ HU dark, grey or white?
 #
+# <details><summary>Answer</summary>
+#
+# Nearly white. This window runs from $-1350$ to 150 HU, and fat lies at five sixths of it; in a soft tissue window it is dark.
+#
+# </details>
+#
 # <details><summary>Hint</summary>
 #
 # Two lines: first units, then greys. `np.clip` cuts off. Check with the level itself: it must become 0.5.
@@ -87,6 +93,9 @@ got = window(np.array([1064, 864, 1264]), 1.0, -1024.0, 40.0, 400.0)
 close(
     got, np.array([0.5, 0.0, 1.0]), "40, -160 and 240 HU in the window 40/400", "0 to 1; the width is the whole window"
 )
+# A header with another slope.
+got = window(np.array([500, 750]), 2.0, -1000.0, 0.0, 2000.0)
+close(got, np.array([0.5, 0.75]), "stored 500 and 750 with slope 2, intercept -1000", "what does the slope multiply?")
 ### BEGIN HIDDEN TESTS
 got = window(np.array([[0, 500], [250, 125]]), 2.0, -500.0, 0.0, 1000.0)
 close(got, np.array([[0.0, 1.0], [0.5, 0.25]]), "stored 0, 500, 250, 125 with slope 2", "multiply by the slope first")
@@ -100,7 +109,9 @@ close(got, np.array([0.0, 1.0]), "air and metal in a soft tissue window", "cut o
 stored = testing.hidden_rng("window_cut").integers(0, 4096, (5, 7))
 expected = np.minimum(np.maximum((stored * 0.5 - 1000 + 1350.5) / 1501, 0), 1)
 got, after = testing.inout(window, stored, 0.5, -1000.0, -600.0, 1501.0)
-close(got, expected, "random numbers in a lung window", "the window begins at level - width / 2")
+close(
+    got, expected, "random numbers with slope 0.5 in a lung window", "first m s + b, and where does the window begin?"
+)
 close(after[0], stored, "the stored numbers after the call", "work on a copy")
 ### END HIDDEN TESTS
 
@@ -139,6 +150,13 @@ plots.describe(
 # Outside of the detector the projection is 0, so nothing may come round from the other end.
 #
 # **Predict first:** a single ray of value 1. Are its neighbours positive, zero or negative after the filter?
+#
+# <details><summary>Answer</summary>
+#
+# Negative next to it, zero two detectors away, negative again at three, but nine times weaker. Smeared back, the negative
+# sides take away what the other views have put too much around the ray.
+#
+# </details>
 #
 # <details><summary>Hint</summary>
 #
@@ -198,8 +216,8 @@ edge = np.zeros((2, 6))
 edge[0, 0] = 1.0
 got = ramp_filter(edge, 1.0)
 close(got[1], np.zeros(6), "an empty view beside one that is not", "filter along detectors, not across views")
-### BEGIN HIDDEN TESTS
 close(got[0, 5], -1 / (25 * np.pi**2), "the far end when the first detector is lit", "does the filter wrap around?")
+### BEGIN HIDDEN TESTS
 sinogram = testing.hidden_rng("ramp_filter_views").random((3, 8))
 n = np.arange(8)[:, None] - np.arange(8)
 kernel = np.where(n == 0, 0.25, np.where(n % 2 == 1, -1 / (np.pi**2 * np.where(n == 0, 1, n) ** 2), 0)) / 1.5
@@ -246,23 +264,34 @@ def back_project(filtered: np.ndarray, angles_deg: np.ndarray) -> np.ndarray:
 
 # %% nbgrader={"grade": true, "grade_id": "back_project_one", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # One view from above (0 degrees) is smeared down the columns.
-got = back_project(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([0.0]))
+got = back_project(np.array([[0.0, 1.0, 2.0, 4.0]]), np.array([0.0]))
 close(
     got,
-    np.pi * np.tile([0.0, 1.0, 2.0, 0.0], (4, 1)),
+    np.pi * np.tile([0.0, 1.0, 2.0, 4.0], (4, 1)),
     "one view at 0 degrees",
-    "columns follow the detector; times pi / V",
+    "columns follow the detector, up to the last one; times pi / V",
 )
 # One view from the side (90 degrees) is smeared along the rows, the first detector at the bottom.
 got = back_project(np.array([[0.0, 1.0, 3.0, 0.0, 0.0]]), np.array([90.0]))
 column = np.pi * np.array([0.0, 0.0, 3.0, 1.0, 0.0])
 close(got[:, 2], column, "the middle column of one view at 90 degrees", "k falls as rows go down: - r sin", atol=1e-5)
+# At 45 degrees a pixel lies between two detectors, or beyond them all.
+got = back_project(np.array([[1.0, 2.0, 4.0]]), np.array([45.0]))
+close(got[0, 1], np.pi * (2 + 2 * np.sqrt(0.5)), "a pixel between detectors of 2 and 4, at 45 degrees", "linear?")
+close(got[0, 2], 0.0, "the top right corner at 45 degrees, 0.41 beyond the last detector", "what is there to smear?")
+close(got[2, 0], 0.0, "the bottom left corner at 45 degrees, 0.41 before the first one", "what is there to smear?")
 ### BEGIN HIDDEN TESTS
+got = back_project(np.array([[0.0, 1.0, 3.0, 0.0, 0.0]]), np.array([90.0]))
 close(got, np.tile(column[:, None], (1, 5)), "one view at 90 degrees", "all columns are alike", atol=1e-5)
+got = back_project(np.array([[0.0, 1.0, 3.0, 0.0]]), np.array([90.0]))
+column = np.pi * np.array([0.0, 0.0, 3.0, 1.0])
+close(got, np.tile(column[:, None], (1, 4)), "four detectors at 90 degrees", "which is the middle of four?", atol=1e-5)
 got = back_project(np.array([[0.0, 2.0, 1.0]]), np.array([135.0]))
 step = np.sqrt(0.5)
 expected = [[0.0, 2 - step, 2.0], [2 - step, 2.0, 2 - 2 * step], [2.0, 2 - 2 * step, 0.0]]
-close(got, np.pi * np.array(expected), "one view at 135 degrees", "which corner does the last detector see?", atol=1e-5)
+close(
+    got, np.pi * np.array(expected), "one view at 135 degrees", "which corner lies beyond the last detector?", atol=1e-5
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "back_project_sum", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -271,21 +300,20 @@ got = back_project(np.ones((6, 5)), np.arange(6) * 30.0)
 close(got[2, 2], np.pi, "the middle of six views of ones", "sum over the views times pi / V")
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("back_project_sum")
-views, angles = rng.random((4, 7)), np.array([10.0, 55.0, 100.0, 145.0])
-expected = np.zeros((7, 7))
-for r in range(7):
-    for c in range(7):
-        for view, angle in zip(views, angles):
-            k = (c - 3) * np.cos(np.deg2rad(angle)) - (r - 3) * np.sin(np.deg2rad(angle)) + 3
-            if 0 <= k <= 6:
-                low = min(int(np.floor(k)), 5)
-                expected[r, c] += (1 - (k - low)) * view[low] + (k - low) * view[low + 1]
-close(
-    back_project(views, angles),
-    expected * np.pi / 4,
-    "four random views",
-    "degrees or radians? each pixel asks for its own k: linear between detectors, 0 beyond them",
-)
+angles = np.array([10.0, 55.0, 100.0, 145.0])
+for n, middle, hint in (
+    (7, 3, "degrees or radians? each pixel has its own k: linear between detectors, 0 beyond them"),
+    (6, 3, "which pixel is the middle of an even number?"),
+):
+    views, expected = rng.random((4, n)), np.zeros((n, n))
+    for r in range(n):
+        for c in range(n):
+            for view, angle in zip(views, angles):
+                k = (c - middle) * np.cos(np.deg2rad(angle)) - (r - middle) * np.sin(np.deg2rad(angle)) + middle
+                if 0 <= k <= n - 1:
+                    low = min(int(np.floor(k)), n - 2)
+                    expected[r, c] += (1 - (k - low)) * view[low] + (k - low) * view[low + 1]
+    close(back_project(views, angles), expected * np.pi / 4, f"four random views of {n} detectors", hint)
 ### END HIDDEN TESTS
 
 # %% tags=["picture"] picture="projection"
@@ -323,6 +351,14 @@ plots.describe(
 #
 # **Predict first:** you may keep 32 of 128 lines. The 32 in the middle, or every fourth?
 #
+# <details><summary>Answer</summary>
+#
+# The middle. By Parseval the error is the energy that is left out, and nearly all energy of a picture of a body lies at low
+# frequencies: the middle ones keep it and lose sharpness. Every fourth leaves out most of it, and the picture folds onto
+# itself in four ghosts.
+#
+# </details>
+#
 # <details><summary>Hint</summary>
 #
 # `np.fft.fft2`, shift, set rows to zero, shift back, `np.fft.ifft2`. The result is complex; leave it so.
@@ -356,7 +392,10 @@ def zero_filled(image: np.ndarray, measured: np.ndarray) -> np.ndarray:
 # %% nbgrader={"grade": true, "grade_id": "zero_filled_all", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # All lines measured: the picture itself, complex.
 image = np.arange(12.0).reshape(4, 3)
-close(zero_filled(image, np.ones(4, bool)), image + 0j, "a 4 x 3 picture with all lines", "forth and back is identity")
+got = zero_filled(image, np.ones(4, bool))
+close(np.real(got), image, "the real part of a 4 x 3 picture with all lines", "forth and back is identity")
+got = zero_filled(1j * image, np.ones(4, bool))
+close(np.imag(got), image, "the imaginary part of a picture that has no other", "is the result still complex?")
 ### BEGIN HIDDEN TESTS
 image = testing.hidden_rng("zero_filled_all").normal(size=(2, 5, 7))
 image = image[0] + 1j * image[1]
@@ -368,7 +407,10 @@ close(zero_filled(image, np.zeros(5, bool)), 0 * image, "no line at all", "lines
 # Only the middle line: what does not change from row to row, so each column becomes its mean.
 image = np.arange(12.0).reshape(4, 3)
 got = zero_filled(image, np.array([False, False, True, False]))
-close(got, np.tile(image.mean(axis=0), (4, 1)) + 0j, "the line of frequency 0 alone", "is frequency 0 at index H // 2?")
+means = np.tile(image.mean(axis=0), (4, 1))
+close(np.real(got), means, "the line of frequency 0 alone", "is frequency 0 at index H // 2?")
+got = zero_filled(1j * image, np.array([False, False, True, False]))
+close(np.imag(got), means, "the same of an imaginary picture, its imaginary part", "is the result still complex?")
 ### BEGIN HIDDEN TESTS
 image = testing.hidden_rng("zero_filled_lines").normal(size=(9, 6))
 measured = np.array([0, 1, 0, 0, 1, 1, 0, 0, 1], bool)
@@ -446,7 +488,7 @@ def resample(
     Parameters
     ----------
     moving : (h, w) array
-        The picture to be read, such as a PET.
+        The picture to be read, such as a PET; of whole numbers or of floats.
     moving_spacing_mm, moving_origin_mm : (row, column) in mm
         Of its grid: pixel (0, 0) has its middle at the origin.
     fixed_shape : (H, W)
@@ -473,6 +515,11 @@ same = resample(moving, (2.0, 2.0), (5.0, 5.0), (2, 2), (2.0, 2.0), (5.0, 5.0))
 close(same, moving, "a picture on its own grid")
 fine = resample(moving, (2.0, 2.0), (5.0, 5.0), (3, 3), (1.0, 1.0), (5.0, 5.0))
 close(fine[1], np.array([4.0, 6.0, 8.0]), "the middle row at half the spacing", "linear between pixels")
+# Whole numbers, as in a file, have means that are none.
+fine = resample(np.array([[0, 1], [4, 9]]), (2.0, 2.0), (5.0, 5.0), (3, 3), (1.0, 1.0), (5.0, 5.0))
+close(
+    fine[0], np.array([0.0, 0.5, 1.0]), "the upper row of a picture of integers", "are the results rounded to integers?"
+)
 ### BEGIN HIDDEN TESTS
 moving = np.arange(20.0).reshape(4, 5)
 shifted = resample(moving, (3.0, 2.0), (0.0, 0.0), (2, 3), (3.0, 2.0), (6.0, 4.0))
@@ -593,6 +640,9 @@ amounts = np.array([[[0.5, 0.0], [0.0, 0.4], [0.3, 0.2]]])
 image = np.rint(255 * 10 ** -(amounts @ stains)).astype(np.uint8)
 got = separate(image, stains)
 close(got, amounts, "haematoxylin, eosin and a mixture", "solve D = a S; is S or its transpose inverted?", atol=0.01)
+# With three stains: here each takes one colour, so its amount is the density of that colour.
+got = separate(image, np.eye(3))
+close(got, amounts @ stains, "three stains of one colour each", "is the number of stains fixed to 2?", atol=0.01)
 ### BEGIN HIDDEN TESTS
 image = testing.hidden_rng("separate_mixture").integers(20, 256, (4, 5, 3)).astype(np.uint8)
 density = -np.log10(image / 255.0).reshape(-1, 3)
@@ -600,7 +650,7 @@ expected = np.array([np.linalg.lstsq(stains.T, d, rcond=None)[0] for d in densit
 close(separate(image, stains), expected, "random colours", "least squares, negative amounts included")
 three = np.vstack([stains, [0.27, 0.57, 0.78]])
 expected = np.linalg.solve(three.T, density.T).T.reshape(4, 5, 3)
-close(separate(image, three), expected, "three stains", "three equations for three stains")
+close(separate(image, three), expected, "random colours with three stains", "three equations for three unknowns")
 ### END HIDDEN TESTS
 
 # %% tags=["picture"] picture="stains"
@@ -630,6 +680,10 @@ plots.describe(
 # then is a *gate*, a box in the space of dyes, worth something. By the standard Gating-ML 2.0 an event lies in it if
 #
 # $$ \text{low} \le d < \text{high} \quad \text{in every dimension.} $$
+#
+# In the picture below the dyes mark two proteins on the surface of cells of the bone marrow: CD19 stands on B cells, CD10 on the
+# young ones among them. Its axes are stretched by the *arcsinh*: like a logarithm for large values, and straight around
+# 0, so that the negative values that compensation leaves are seen, too.
 #
 # <details><summary>Hint</summary>
 #
@@ -696,6 +750,8 @@ def gate(dyes: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 events = np.array([[5.0, 5.0], [5.0, 50.0], [50.0, 5.0]])
 got = gate(events, np.array([0.0, 0.0]), np.array([10.0, 10.0]))
 close(got, np.array([True, False, False]), "three events and a box from 0 to 10", "in every dimension")
+# A gate picks events: what it returns stands between brackets.
+close(events[got], events[:1], "the events that `events[gate(...)]` picks", "is it an array of bool, or of numbers?")
 ### BEGIN HIDDEN TESTS
 events = testing.hidden_rng("gate_box").normal(size=(60, 3))
 low, high = np.array([-1.0, -np.inf, -0.5]), np.array([1.0, 0.3, np.inf])

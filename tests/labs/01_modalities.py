@@ -58,6 +58,29 @@ def ramp_filter(sinogram, spacing_mm):
         "the edge repeated outside": [(", left=0.0, right=0.0", "")],
         "nearest detector": [("np.interp(k,", "np.interp(np.rint(k),")],
         "turned about the corner": [("np.arange(n) - n // 2", "np.arange(n)")],
+        "the middle between two pixels": """
+def back_project(filtered, angles_deg):
+    n_views, n = filtered.shape
+    r, c = np.indices((n, n)) - (n - 1) / 2
+    picture = np.zeros((n, n))
+    for view, a in zip(filtered, np.deg2rad(angles_deg)):
+        k = c * np.cos(a) - r * np.sin(a) + (n - 1) / 2
+        picture += np.interp(k, np.arange(n), view, left=0, right=0)
+    return picture * np.pi / n_views
+""",
+        "the last detector dropped": """
+def back_project(filtered, angles_deg):
+    n_views, n = filtered.shape
+    r, c = np.indices((n, n)) - n // 2
+    picture = np.zeros((n, n))
+    for view, a in zip(filtered, np.deg2rad(angles_deg)):
+        k = c * np.cos(a) - r * np.sin(a) + n // 2
+        i = np.floor(k).astype(int)
+        inside = (i >= 0) & (i < n - 1)
+        i = np.clip(i, 0, n - 2)
+        picture += np.where(inside, (1 - (k - i)) * view[i] + (k - i) * view[i + 1], 0)
+    return picture * np.pi / n_views
+""",
         "rotates the smeared picture": """
 def back_project(filtered, angles_deg):
     n_views, n = filtered.shape
@@ -71,6 +94,18 @@ def back_project(filtered, angles_deg):
             (
                 'return np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho")',
                 'return np.abs(np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho"))',
+            )
+        ],
+        "the magnitude, called complex": [
+            (
+                'return np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho")',
+                'return np.abs(np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho")) + 0j',
+            )
+        ],
+        "the real part, called complex": [
+            (
+                'return np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho")',
+                'return np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho").real + 0j',
             )
         ],
         "frequency 0 in the corner": [
@@ -113,6 +148,7 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
 """,
         "axes of the spacing swapped": [("/ np.array(moving_spacing_mm)[:", "/ np.array(moving_spacing_mm)[::-1][:")],
         "nearest pixel": [("order=1", "order=0")],
+        "whole numbers stay whole": [("np.asarray(moving, float)", "moving")],
         "the edge repeated outside": [("cval=0.0", 'mode="nearest"')],
         "pixels instead of millimetres": [
             ("np.array(fixed_spacing_mm)[:, None, None]", "1.0"),
@@ -120,6 +156,7 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
         ],
     },
     "separate": {
+        "always two stains": [("np.linalg.pinv(stains)", "np.linalg.pinv(stains[:2])")],
         "natural logarithm": [("np.log10", "np.log")],
         "the sign is lost": [("-np.log10", "np.log10")],
         "works on light, not on density": [("-np.log10(np.maximum(image, 1) / 255)", "1 - image / 255")],
@@ -141,6 +178,7 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
         ],
     },
     "gate": {
+        "0 and 1 instead of bool": [(".all(axis=1)", ".all(axis=1).astype(int)")],
         "any dimension": [(".all(axis=1)", ".any(axis=1)")],
         "the upper edge belongs to it": [("dyes < high", "dyes <= high")],
         "the lower edge does not": [("dyes >= low", "dyes > low")],
@@ -229,7 +267,7 @@ def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spa
         (fo + np.arange(n) * fs - mo) / ms
         for n, fs, fo, ms, mo in zip(fixed_shape, fixed_spacing_mm, fixed_origin_mm, moving_spacing_mm, moving_origin_mm)
     ]
-    return ndimage.map_coordinates(moving, np.meshgrid(*where, indexing="ij"), order=1)
+    return ndimage.map_coordinates(moving, np.meshgrid(*where, indexing="ij"), output=float, order=1)
 """,
         "a matrix, float32": """
 def resample(moving, moving_spacing_mm, moving_origin_mm, fixed_shape, fixed_spacing_mm, fixed_origin_mm):
