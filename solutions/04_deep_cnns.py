@@ -132,7 +132,14 @@ def conv_cost(
 
 # %% nbgrader={"grade": true, "grade_id": "conv_cost_side", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # The size of what comes out.
-close(conv_cost(1, 8, 3, 28, 2)["side"], 26, "the side after a 3 x 3 kernel on 28 pixels without padding")
+close(conv_cost(1, 8, 3, 28, 2)["side"], 26, "the side after a 3 x 3 kernel on 28 pixels without padding", rtol=0)
+close(
+    conv_cost(1, 8, 3, 9, 2, stride=2, padding=1)["side"],
+    5,
+    "the side after a 3 x 3 kernel on 9 pixels, stride 2, padding 1",
+    "does the formula above give yours?",
+    rtol=0,
+)
 ### BEGIN HIDDEN TESTS
 for kernel, side, stride, padding, expected in [
     (5, 28, 1, 2, 28),
@@ -147,12 +154,20 @@ for kernel, side, stride, padding, expected in [
         expected,
         f"the side after kernel {kernel}, stride {stride}, padding {padding} on {side} voxels",
         "padding stands at both ends; a place that the kernel would leave does not count",
+        rtol=0,
     )
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "conv_cost_parameters", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Parameters, which do not depend on the size of the image.
-close(conv_cost(3, 4, 3, 16, 2)["parameters"], 112, "the parameters of 3 to 4 channels, kernel 3 x 3")
+close(conv_cost(3, 4, 3, 16, 2)["parameters"], 112, "the parameters of 3 to 4 channels, kernel 3 x 3", rtol=0)
+close(
+    conv_cost(2, 3, 3, 9, 3)["parameters"],
+    165,
+    "the parameters of 2 to 3 channels in 3D, kernel 3 x 3 x 3",
+    "how many voxels has this kernel?",
+    rtol=0,
+)
 ### BEGIN HIDDEN TESTS
 for dims, layer_type in [(1, nn.Conv1d), (2, nn.Conv2d), (3, nn.Conv3d)]:
     for inputs, outputs, kernel in [(1, 8, 3), (5, 2, 5), (6, 6, 1)]:
@@ -162,6 +177,7 @@ for dims, layer_type in [(1, nn.Conv1d), (2, nn.Conv2d), (3, nn.Conv3d)]:
             counted,
             f"the parameters of {inputs} to {outputs} channels, kernel {kernel}, {dims} axes",
             "a kernel for each pair of channels, a bias for each channel that comes out",
+            rtol=0,
         )
 ### END HIDDEN TESTS
 
@@ -172,6 +188,14 @@ close(
     55296,
     "the FLOPs of 3 to 4 channels, kernel 3 x 3, padding 1, on 16 x 16 pixels",
     "two operations for each weight at each place",
+    rtol=0,
+)
+close(
+    conv_cost(2, 3, 3, 9, 3, stride=2)["flops"],
+    20736,
+    "the FLOPs of 2 to 3 channels in 3D, kernel 3 x 3 x 3, stride 2, on 9 x 9 x 9 voxels",
+    "how many voxels has the kernel, and at how many places does it stand along three axes?",
+    rtol=0,
 )
 ### BEGIN HIDDEN TESTS
 for dims in (2, 3):
@@ -194,12 +218,20 @@ for dims in (2, 3):
             models.cost.layer_costs([layer], in_channels=inputs, side=side, dims=dims)[0].flops,
             f"the FLOPs of {inputs} to {outputs} channels, kernel {kernel}, stride {stride}, padding {padding}, {side} voxels along {dims} axes",
             "the places are those of the output; biases do not count",
+            rtol=0,
         )
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "conv_cost_values", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # The numbers that come out.
-close(conv_cost(1, 8, 3, 10, 2, padding=1)["values"], 800, "the values of 8 maps of 10 x 10")
+close(conv_cost(1, 8, 3, 10, 2, padding=1)["values"], 800, "the values of 8 maps of 10 x 10", rtol=0)
+close(
+    conv_cost(1, 2, 2, 6, 3, stride=2)["values"],
+    54,
+    "the values after a kernel of 2 x 2 x 2, stride 2, 1 to 2 channels, 6 x 6 x 6 voxels",
+    "how many places are there along three axes?",
+    rtol=0,
+)
 ### BEGIN HIDDEN TESTS
 for inputs, outputs, side, dims, expected in [(1, 8, 10, 3, 8 * 8**3), (6, 2, 5, 2, 18), (4, 4, 3, 3, 4)]:
     close(
@@ -207,6 +239,7 @@ for inputs, outputs, side, dims, expected in [(1, 8, 10, 3, 8 * 8**3), (6, 2, 5,
         expected,
         f"the values after a kernel of 3, {inputs} to {outputs} channels, {side} voxels along {dims} axes",
         "channels that come out, times places",
+        rtol=0,
     )
 ### END HIDDEN TESTS
 
@@ -236,8 +269,8 @@ END = [{"kind": "mean"}, {"kind": "linear", "inputs": 1, "outputs": 2}]
 
 # %% [markdown]
 # A "pool" takes the largest of `kernel` voxels along each axis, every `stride` voxels, without padding; it has no
-# parameters and we count no FLOPs. "mean" averages each map to one number. "linear" has a weight for each pair of
-# `inputs` and `outputs`, used once, and a bias for each output. Pool and mean keep the number of channels.
+# parameters and we count no FLOPs. "mean" averages each map to one number, and we count no FLOPs for it, either. "linear" has
+# a weight for each pair of `inputs` and `outputs`, used once, and a bias for each output. Pool and mean keep the number of channels.
 #
 # How much memory does a step of training take? In float32 each number has 4 bytes. The optimiser Adam keeps, for each
 # of the $P$ parameters, the weight, its gradient and two running means: 4 numbers. The way back needs the input and
@@ -304,6 +337,7 @@ close(
     sum(p.numel() for p in models.PlainCNN(2, width=8, depth=2).parameters()),
     "the parameters of the network above in 2D",
     "does each convolution and the linear layer count, with biases?",
+    rtol=0,
 )
 ### BEGIN HIDDEN TESTS
 for dims, channels, classes, width, depth in [(3, 1, 2, 8, 2), (2, 3, 5, 4, 3), (3, 2, 3, 2, 1)]:
@@ -313,6 +347,7 @@ for dims, channels, classes, width, depth in [(3, 1, 2, 8, 2), (2, 3, 5, 4, 3), 
         sum(p.numel() for p in net.parameters()),
         f"the parameters in {dims}D, {channels} channels, {classes} classes, width {width}, depth {depth}",
         "does each convolution and the linear layer count, with biases?",
+        rtol=0,
     )
 ### END HIDDEN TESTS
 
@@ -322,7 +357,8 @@ close(
     network_cost(LAYERS, 1, 16, 2)["flops"],
     184384,
     "the FLOPs of the network above on 16 x 16 pixels",
-    "does pooling halve the side for what follows?",
+    "does pooling halve the side for what follows? two operations in the linear layer, too? none at the mean?",
+    rtol=0,
 )
 ### BEGIN HIDDEN TESTS
 for dims, channels, width, depth, side in [(3, 1, 4, 2, 12), (2, 3, 4, 3, 28), (3, 2, 2, 2, 11)]:
@@ -332,24 +368,41 @@ for dims, channels, width, depth, side in [(3, 1, 4, 2, 12), (2, 3, 4, 3, 28), (
         models.cost.total_cost(layers, in_channels=channels, side=side, dims=dims).flops,
         f"the FLOPs in {dims}D, {channels} channels, width {width}, depth {depth}, side {side}",
         "an odd side loses a row in pooling; the linear layer counts, too",
+        rtol=0,
+    )
+SHRINKING = [
+    C5S2,
+    {"kind": "conv", "inputs": 1, "outputs": 3, "kernel": 3, "stride": 1, "padding": 0},
+    {"kind": "conv", "inputs": 3, "outputs": 2, "kernel": 3, "stride": 1, "padding": 1},
+]
+for dims, expected in [(2, 2 * (25 * 8**2 + 27 * 6**2 + 54 * 6**2)), (3, 2 * (125 * 8**3 + 81 * 6**3 + 162 * 6**3))]:
+    close(
+        network_cost(SHRINKING, 1, 16, dims)["flops"],
+        expected,
+        f"the FLOPs in {dims}D of a convolution of 5 with stride 2, then two of 3, the first of them without padding, side 16",
+        "each convolution has its own stride and padding; which side is left for the next?",
+        rtol=0,
     )
 close(
     network_cost([{"kind": "linear", "inputs": 3, "outputs": 2}], 3, 1, 2)["flops"],
     12,
     "the FLOPs of one linear layer, 3 to 2",
     "two for each weight",
+    rtol=0,
 )
 close(
     network_cost(LAYERS, 1, 16, 2, batch=7)["flops"],
     2 * (72 * 16**2 + 1152 * 8**2 + 32),
     "the FLOPs with a batch of 7",
     "they are asked for one sample",
+    rtol=0,
 )
 close(
     network_cost([{"kind": "pool", "kernel": 3, "stride": 1}, *LAYERS], 1, 18, 2)["flops"],
     2 * (72 * 16**2 + 1152 * 8**2 + 32),
     "the FLOPs with a pooling of 3 voxels every voxel before it, on 18 x 18 pixels",
     "use the pooling's own kernel and stride",
+    rtol=0,
 )
 ### END HIDDEN TESTS
 
@@ -361,6 +414,7 @@ close(
     4 * (4 * 4 + 3 * 75),
     "the bytes of one convolution, batch 3",
     "4 bytes a number, 4 numbers a parameter, and the batch's values with the input's own",
+    rtol=0,
 )
 ### BEGIN HIDDEN TESTS
 POOLED = [
@@ -374,6 +428,15 @@ close(
     4 * (4 * (4 + 9) + 2 * (25 + 50 + 8 + 2 + 3)),
     "the bytes of convolution, pooling, mean and linear layer, batch 2",
     "pooling and mean give values, too; after the mean one value a map is left",
+    rtol=0,
+)
+UNPADDED = [C5S2, {"kind": "conv", "inputs": 1, "outputs": 3, "kernel": 3, "stride": 1, "padding": 0}]
+close(
+    network_cost(UNPADDED, 1, 16, 2, batch=2)["bytes"],
+    4 * (4 * (26 + 30) + 2 * (256 + 64 + 3 * 36)),
+    "the bytes of a convolution of 5 with stride 2 and one of 3 without padding, batch 2",
+    "which side does each convolution leave?",
+    rtol=0,
 )
 for dims, batch in [(2, 1), (3, 16)]:
     layers = models.plain.plain_layers(2, 4, width=4, depth=2)
@@ -383,6 +446,7 @@ for dims, batch in [(2, 1), (3, 16)]:
         models.cost.training_bytes(cost, batch=batch),
         f"the bytes of a plain network in {dims}D, batch {batch}",
         "parameters are kept once, whatever the batch; values once for each sample",
+        rtol=0,
     )
 ### END HIDDEN TESTS
 
@@ -636,6 +700,11 @@ testing.set_weights(auto, bias=-0.05)
 ramp = torch.linspace(-1, 2, 256).reshape(1, 1, 16, 16)
 close(auto.decode(auto.encode(ramp)), auto(ramp).detach(), "decode(encode(x)) against forward(x)")
 close(auto.encode(ramp)[0, 0], 0.33264, "a number of the code of a grey ramp", "are both ReLUs there?", rtol=1e-3)
+row_by_row = "compare with the table, row by row: what follows each layer, and what follows the last?"
+close(auto.encode(0 * ramp)[0, 0], -0.05, "a number of the code of an image of zeros", row_by_row)
+close(auto.decode(torch.full((1, 4), -1.0))[0, 0, 0, 0], -0.05, "a pixel decoded from -1 -1 -1 -1", row_by_row)
+testing.set_weights(auto, bias=0.2)
+close(auto.decode(torch.full((1, 4), -2.0))[0, 0, 0, 0], 0.4, "a pixel decoded from -2 -2 -2 -2", row_by_row)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("autoencoder_paths")
 for channels, shift in [(1, 0.4), (3, -0.6)]:
@@ -789,6 +858,9 @@ plots.describe(
 # 3. *Dimension:* 3D beats 2.5D beats 2D on vessels that fool a single slice.
 # 4. *Remedies* at 48 training volumes, each by itself, on the 2D network: flips and quarter turns, dropout of one half, batch norm,
 #    weight decay, and stopping early. Each is to raise the test AUC, and to make the network less over-confident.
+#    In training, *dropout* sets features to zero at random, anew in each step. *Batch norm* brings each map to mean 0 and deviation 1 over
+#    the batch, then scales and shifts it by two learned numbers. *Weight decay* shrinks all weights a little in each step.
+#    *AdamW*, the optimiser here, is Adam with this shrinking as a step of its own.
 # 5. *No labels:* with 20 labels, the code of an auto-encoder that saw 200 unlabelled volumes beats the pixels.
 #
 # AUC, the area under the ROC curve, judges only in which *order* a network puts the candidates: 0.5 is a coin, 1 is perfect. A network
@@ -1126,7 +1198,7 @@ plots.describe(
 #
 # **Question 1.** The department has 60 patients, each with one to three candidates, and a workstation without a GPU. A
 # colleague says: "CT is three-dimensional, so the network must be." Answer in at most 150 words, with numbers of your own run: which input
-# would you choose, what would it cost, which baseline would you run first, and how would you split the data?
+# would you choose, what would it cost, which baseline would you run first, and how would you split the data (think of lab 2)?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_dimension", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 # The argument names the data, not the question. What must be seen decides: a vessel goes on where a nodule ends, and that is seen

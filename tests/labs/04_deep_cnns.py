@@ -45,6 +45,20 @@ MISTAKES = {
         ],
         "operations of the whole batch": [('"flops": flops', '"flops": batch * flops')],
         "stride and padding not handed on": [(', stride=layer["stride"], padding=layer["padding"]', "")],
+        "a stride of 1 whatever the convolution": [('stride=layer["stride"], padding', "stride=1, padding")],
+        "padding that keeps the side, whatever the convolution": [
+            ('padding=layer["padding"]', 'padding=layer["kernel"] // 2')
+        ],
+        "convolutions leave the side unchanged": [
+            ('side, parameters, flops = cost["side"], parameters', "parameters, flops = parameters")
+        ],
+        "the mean costs operations": [
+            ("            side = 1\n", "            flops += channels\n            side = 1\n")
+        ],
+        "the mean adds up each voxel": [
+            ("            side = 1\n", "            flops += channels * side**dims\n            side = 1\n")
+        ],
+        "one operation in the linear layer": [('flops += 2 * layer["inputs"]', 'flops += layer["inputs"]')],
     },
     "receptive_field": {
         "kernels add up whatever the step": [('(layer["kernel"] - 1) * step', 'layer["kernel"] - 1')],
@@ -93,6 +107,18 @@ MISTAKES = {
                 "nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),\n            nn.ReLU(),",
                 "nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),",
             ),
+        ],
+        "a ReLU on the reconstruction": [
+            (
+                "nn.ConvTranspose2d(width, in_channels, 2, stride=2),",
+                "nn.ConvTranspose2d(width, in_channels, 2, stride=2),\n            nn.ReLU(),",
+            )
+        ],
+        "no ReLU between the transposed convolutions": [
+            (
+                "nn.ConvTranspose2d(2 * width, width, 2, stride=2),\n            nn.ReLU(),",
+                "nn.ConvTranspose2d(2 * width, width, 2, stride=2),",
+            )
         ],
         "no ReLU after the decoder's linear layer": [
             (
