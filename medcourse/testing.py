@@ -120,14 +120,25 @@ def _close_arrays(got: Any, expected: Any, *, rtol: float, atol: float, hint: st
     if not wrong.any():
         return
     if want.ndim == 0:
-        raise AssertionError(f"{of} should be {want:.5g}, got {have:.5g}{hint}")
+        expected_one, got_one = _told_apart(float(want), float(have))
+        raise AssertionError(f"{of} should be {expected_one}, got {got_one}{hint}")
     difference = np.where(wrong, np.nan_to_num(np.abs(have - want), nan=np.inf), -1.0)
     worst = np.unravel_index(int(difference.argmax()), want.shape)
     place = ", ".join(str(int(i)) for i in worst)
+    expected_one, got_one = _told_apart(float(want[worst]), float(have[worst]))
     raise AssertionError(
         f"{of} differs at {int(wrong.sum())} of {want.size} places, most at [{place}]: "
-        f"expected {want[worst]:.5g}, got {have[worst]:.5g}{hint}"
+        f"expected {expected_one}, got {got_one}{hint}"
     )
+
+
+def _told_apart(want: float, have: float) -> tuple[str, str]:
+    """Return both numbers with five digits, or with as many as it takes to see that they differ."""
+    for digits in (5, 9, 17):
+        texts = f"{want:.{digits}g}", f"{have:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _array(value: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:

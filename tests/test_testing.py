@@ -59,6 +59,11 @@ def test_what_differs_is_said_in_one_line(got, expected, said):
     assert "\n" not in str(raised.value)
 
 
+def test_a_near_miss_is_told_with_the_digits_that_differ():
+    with pytest.raises(AssertionError, match="should be 1000000, got 1000001"):
+        close(1_000_001, 1_000_000, rtol=0, atol=0)
+
+
 class Liar:
     """Equal to anything, of any shape."""
 
