@@ -67,7 +67,7 @@ plots.describe(
 # Images of one patient are almost copies. If some of them are in training and others in the test, a network need not know
 # the disease: it is enough to know the patient.
 #
-# Draw $n$ patients for the test, each with the same chance whatever the number of his images:
+# Draw $n$ patients for the test, any $n$ of them as likely as any other $n$. So each has the same chance, whatever the number of his images:
 #
 # $$ P(\text{patient } p \text{ is tested}) = \frac{n}{\text{number of patients}}. $$
 #
@@ -180,6 +180,18 @@ close(
     rtol=0,
     atol=0.13,
 )
+n_draws = 400
+splits = np.array([np.asarray(split_by_patient(np.arange(4), 2, seed=seed), float) for seed in range(n_draws)])
+close(tuple(splits.shape), (n_draws, 4), "the shape of 400 splits of four images")
+for first, second in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]:
+    close(
+        float(np.mean(splits[:, first] * splits[:, second])),
+        1 / 6,
+        f"how often patients {first} and {second} of four are in the test together, n_test=2, in 400 splits",
+        "is any pair as likely as any other, or do neighbours come together?",
+        rtol=0,
+        atol=0.1,
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -242,7 +254,7 @@ values, owner = np.array([1.0, 1.0, 0.0, 1.0]), np.array([7, 7, 9, 7])
 close(
     bootstrap_interval(values, owner, np.array([[7, 7, 7], [7, 7, 9], [9, 9, 9]])),
     (0.05 * 6 / 7, 6 / 7 + 0.95 / 7),
-    "the 95 % interval of patients 7 (1, 1, 1) and 9 (0), resamples 7 7 7, 7 7 9 and 9 9 9",
+    "the 95 % interval of patients 7 (1, 1, 1) and 9 (0), resamples 7 7 7, 7 7 9 and 9 9 9: (low, high)",
     "the means of the resamples are 1, 6/7 and 0: the second gathers six hits and one miss",
 )
 ### BEGIN HIDDEN TESTS
@@ -255,7 +267,7 @@ means = [sum(totals[k] for k in row) / sum(counts[k] for k in row) for row in dr
 close(
     bootstrap_interval(values, owner, draws),
     tuple(np.quantile(means, [0.025, 0.975]).tolist()),
-    "the 95 % interval of four patients with 1 to 4 images",
+    "the 95 % interval of four patients with 1 to 4 images: (low, high)",
     "images count, not means of patients; a patient drawn twice counts twice; ids may have gaps",
 )
 ### END HIDDEN TESTS
@@ -267,26 +279,26 @@ draws = np.repeat(np.arange(5)[:, None], 3, axis=1)  # resample b holds patient 
 close(
     bootstrap_interval(values, owner, draws, level=0.5),
     (1.0, 3.0),
-    "the 50 % interval of five resamples 0, 1, 2, 3, 4",
+    "the 50 % interval of five resamples 0, 1, 2, 3, 4: (low, high)",
     "a quarter is cut off at either end",
 )
 ### BEGIN HIDDEN TESTS
 close(
     bootstrap_interval(values, owner, draws, level=0.8),
     (0.4, 3.6),
-    "the 80 % interval of five resamples 0, 1, 2, 3, 4",
+    "the 80 % interval of five resamples 0, 1, 2, 3, 4: (low, high)",
     "(1 - level) / 2 and (1 + level) / 2",
 )
 close(
     bootstrap_interval(values, owner, draws),
     (0.1, 3.9),
-    "the interval with no level given",
+    "the interval of five resamples 0, 1, 2, 3, 4 with no level given: (low, high)",
     "0.95 stands in the signature",
 )
 close(
     bootstrap_interval(np.full(6, 0.7), np.repeat([1, 2], 3), np.array([[1, 2], [2, 2]])),
     (0.7, 0.7),
-    "the interval of equal values",
+    "the interval of equal values: (low, high)",
 )
 ### END HIDDEN TESTS
 
@@ -368,8 +380,8 @@ def learning_curve(x, y, patients, order, sizes, *, n_test) -> np.ndarray:
 # Sizes count patients, in the order given; the test stays the same.
 x = np.array([[0.0], [0.2], [1.0], [1.2], [0.9], [0.1], [0.4], [0.8]])
 y = np.array([0, 0, 1, 1, 1, 0, 1, 0])
-owner = np.array([0, 0, 1, 1, 2, 3, 4, 5])
-order = np.array([0, 1, 2, 3, 4, 5])
+owner = np.array([3, 3, 5, 5, 1, 2, 0, 4])
+order = np.array([3, 5, 1, 2, 0, 4])
 close(
     learning_curve(x, y, owner, order, [1, 2], n_test=2),
     np.array([0.5, 0.0]),
@@ -398,24 +410,24 @@ for n_patients, n_test, sizes in [(12, 4, [1, 2, 4, 8]), (20, 5, [15, 3])]:
 
 # %% nbgrader={"grade": true, "grade_id": "learning_curve_fair", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Patients are followed by `order` and not by their numbers, and those between training and test are left alone.
-x = np.array([[-1.0], [1.0], [-0.9], [0.9], [5.0], [-5.0]])
-y = np.array([0, 1, 0, 1, 0, 1])  # the last two patients are the wrong way round
+x = np.array([[5.0], [-5.0], [-1.0], [1.0], [-0.9], [0.9]])
+y = np.array([0, 1, 0, 1, 0, 1])  # the first two patients are the wrong way round
 owner = np.arange(6)
 close(
-    learning_curve(x, y, owner, np.array([0, 1, 4, 5, 2, 3]), [2], n_test=2),
+    learning_curve(x, y, owner, np.array([2, 3, 0, 1, 4, 5]), [2], n_test=2),
     np.array([1.0]),
-    "the curve of two good patients for training, two for the test, two in between",
-    "was everybody who is not tested trained on?",
+    "the curve for order 2 3 0 1 4 5, size 2, two tested; patients 0 and 1 are the wrong way round",
+    "was somebody trained on who stands in between?",
 )
 ### BEGIN HIDDEN TESTS
 close(
-    learning_curve(x, y, owner, np.array([4, 5, 0, 1, 2, 3]), [2], n_test=2),
+    learning_curve(x, y, owner, np.array([1, 0, 4, 5, 2, 3]), [2], n_test=2),
     np.array([0.0]),
     "the curve when training meets only patients the wrong way round",
     "does `order` decide who is trained on?",
 )
 close(
-    learning_curve(x, y, owner, np.array([0, 1, 2, 3, 4, 5]), [2, 4], n_test=2),
+    learning_curve(x, y, owner, np.array([4, 5, 2, 3, 0, 1]), [2, 4], n_test=2),
     np.array([0.0, 0.0]),
     "the curve when the test is the wrong way round",
     "does `order` decide who is tested? are training images tested?",
@@ -644,6 +656,12 @@ close(
     "the probability after one rater's yes and no, p = 0.8, q = 0.9, g = 0.5",
     "a = g p or g (1 - p), b = (1 - g)(1 - q) or (1 - g) q",
 )
+close(
+    consensus(np.array([[1, 0], [1, 1]]), np.array([0.8, 0.6]), np.array([0.9, 0.7]), 0.2),
+    np.array([0.8, 0.1]),
+    "the probability after yes yes and after no yes of two raters, p = 0.8 and 0.6, q = 0.9 and 0.7, g = 0.2",
+    "is the prior g on both sides, and there once?",
+)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("consensus_bayes")
 votes = (rng.random((5, 20)) < 0.5).astype(int)
@@ -654,7 +672,7 @@ close(
     consensus(votes, p, q, g),
     a / (a + b),
     "the probability after five different raters, g = 0.2",
-    "does a yes count 1 - q outside of the lesion? is the prior on both sides?",
+    "does a yes count 1 - q outside of the lesion? is the prior on both sides, and there once?",
 )
 close(
     consensus(votes, np.full(5, 0.5), np.full(5, 0.5), 0.3),
@@ -842,7 +860,7 @@ def relative_change(before, after, error: float) -> tuple:
 close(
     relative_change(4.0, 3.0, 0.0),
     (-0.25, -0.25, -0.25),
-    "the change from 4 to 3 ml, measured without error",
+    "the change from 4 to 3 ml, measured without error: (change, low, high)",
     "relative to what was before",
 )
 change, low, high = relative_change(4.0, 3.0, 0.1)
@@ -850,22 +868,22 @@ close(
     low,
     0.75 * np.exp(-1.96 * np.sqrt(2) * 0.1) - 1,
     "the lower end of the change from 4 to 3 ml, error 0.1",
-    "both measurements err: sqrt(2)",
+    "do both measurements err, and is it 1.96 standard deviations for 95 %?",
 )
-### BEGIN HIDDEN TESTS
 close(
     high,
     0.75 * np.exp(1.96 * np.sqrt(2) * 0.1) - 1,
     "the upper end of the change from 4 to 3 ml, error 0.1",
-    "the interval is not symmetric",
+    "both ends are factors of the ratio, so they are not equally far from the change",
 )
+### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("relative_change_interval")
 before, after = rng.uniform(1, 9, 7), rng.uniform(1, 9, 7)
 factor = np.exp(1.96 * np.sqrt(2) * 0.07)
 change, low, high = relative_change(before, after, 0.07)
 close(change, (after - before) / before, "the change of seven tumours", "relative to before, not to after")
-close(low, after / before / factor - 1, "the lower ends of seven tumours, error 0.07")
-close(high, after / before * factor - 1, "the upper ends of seven tumours, error 0.07")
+close(low, after / before / factor - 1, "the lower ends of seven tumours, error 0.07", "relative to before")
+close(high, after / before * factor - 1, "the upper ends of seven tumours, error 0.07", "relative to before")
 ### END HIDDEN TESTS
 
 # %% tags=["picture"] picture="response"
@@ -905,7 +923,7 @@ plots.describe(
 #
 # **1. Subjects vary.** A random forest on coarse pixels (144 of them), and beside it the simplest honest opponent: four numbers that a
 # radiologist would name (size, roundness, brightness, spikes), with logistic regression. Both are split by image and by patient, and the same patients come as
-# many small studies and as one large one.
+# many small studies and as one large one. Below the table stands how wide the interval of one test is, if you draw patients, or images.
 #
 # Your split draws benign and malignant cases apart, as many of each, so that a coin gets 0.5. (Without that, what the
 # test has more of, training has less of, and a guess by frequency falls below 0.5: the overstatement would look larger than it is.)
@@ -956,7 +974,7 @@ def hits(model, x, labels, patients, way):
 
 # %% tags=["experiment"]
 leak = {(n, kind, way): [] for n in (FEW, MANY) for kind in ("forest", "named") for way in ("image", "patient")}
-widths = []
+widths, both_widths = [], []
 for seed in effects.seeds() if not REAL else []:
     # The same patients twice: as many studies of a few of them, and as one study of all.
     cohort = datasets.make_patients(MANY, seed=200 + seed)
@@ -978,12 +996,17 @@ for seed in effects.seeds() if not REAL else []:
         low, high = bootstrap_interval(right.astype(float), groups, draws)
         spans.append(high - low)
     widths.append(spans[0] / max(spans[1], 1e-9))
+    both_widths.append(spans)
 
 gap = {
     (n, kind): np.subtract(leak[n, kind, "image"], leak[n, kind, "patient"])
     for n in (FEW, MANY)
     for kind in ("forest", "named")
 }
+if not REAL:
+    by_patient, by_image = np.mean(both_widths, axis=0)
+    print(f"A test of the named features: {len(owner)} images of {len(np.unique(owner))} patients.")
+    print(f"Mean width of its 95 % interval: {by_patient:.2f} by patient, {by_image:.2f} by image.")
 pd.DataFrame(
     {
         f"{kind}, split by {way}": {f"{n} patients": np.mean(leak[n, kind, way] or [np.nan]) for n in (FEW, MANY)}
@@ -1054,7 +1077,7 @@ pd.DataFrame(tissue).mean().round(2)
 # studies with 20 patients and 20 controls find it (t-test, 5 percent)?
 #
 # **5. Treatment must be seen.** Tumours that lose 10, or 40 percent of their volume, measured with an error of 9 percent. How many responders does your interval find, and
-# how many others does it accuse?
+# how many others does it accuse? The mean change of all responders of a trial has an interval, too: how far does it reach?
 
 # %% tags=["experiment"]
 from scipy import stats
@@ -1081,13 +1104,20 @@ for seed in effects.seeds() if not REAL else []:
         )
     power.append(finds)
 
-    row = {}
+    row = {
+        "effect d, one subtype": within[-1],
+        "effect d, three pooled": pooled[-1],
+        "studies that find one disease": finds[0],
+        "studies that find three pooled": finds[1],
+    }
     for percent in (-10.0, -40.0):
         trial = datasets.make_treatment(200, response_percent=percent, seed=600 + seed)
         error = retest_error(trial.before[:, 0], trial.before[:, 1])
-        high = np.asarray(relative_change(trial.before[:, 0], trial.after, error)[2])
+        change, _, high = map(np.asarray, relative_change(trial.before[:, 0], trial.after, error))
         row[f"found of those with {percent:.0f} %"] = np.mean(high[trial.responds] < 0)
         row[f"accused, {percent:.0f} %"] = np.mean(high[~trial.responds] < 0)
+        ends = dict(zip(("mean", "from", "to"), effects.interval(change[trial.responds])))
+        row |= {f"change of a group with {percent:.0f} %, {end}": value for end, value in ends.items()}
     found.append(row)
 pd.DataFrame(found).mean().round(2)
 
@@ -1146,7 +1176,8 @@ for seed in effects.seeds():
         )
     poor.append(poor_crowd(seed))
 by_seed = pd.DataFrame(rows).groupby("seed").mean()
-by_seed.mean().round(3)
+alone = pd.Series(np.mean(poor, axis=0), ["independent errors: majority", "independent errors: STAPLE"])
+pd.concat([by_seed.mean(), alone]).round(3)
 
 # %% tags=["experiment"]
 

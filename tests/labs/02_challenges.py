@@ -22,6 +22,17 @@ def split_by_patient(patients, n_test, seed):
         "patients may be drawn twice": [("replace=False", "replace=True")],
         "ids taken for places": [("np.unique(patients)", "len(np.unique(patients))")],
         "marks the training set": [("return np.isin(patients, drawn)", "return ~np.isin(patients, drawn)")],
+        "neighbours, the seed says from where": """
+def split_by_patient(patients, n_test, seed):
+    who = np.unique(patients)
+    return np.isin(patients, np.roll(who, -seed)[:n_test])
+""",
+        "neighbours from a random place": """
+def split_by_patient(patients, n_test, seed):
+    who = np.unique(patients)
+    start = np.random.default_rng(seed).integers(len(who))
+    return np.isin(patients, np.roll(who, -start)[:n_test])
+""",
         "always the first patients": [
             (
                 "np.random.default_rng(seed).choice(np.unique(patients), size=n_test, replace=False)",
@@ -77,6 +88,7 @@ def bootstrap_interval(values, patients, draws, level=0.95):
             ("order[-n_test:]", "np.sort(order)[-n_test:]"),
             ("order[:size]", "np.sort(order)[:size]"),
         ],
+        "numbers below the size": [("train = np.isin(patients, order[:size])", "train = patients < size")],
         "the test comes first": [("order[-n_test:]", "order[:n_test]")],
         "the test grows": [("        train =", "        test = np.isin(patients, order[size:])\n        train =")],
         "the test follows the training set": [
@@ -148,6 +160,11 @@ def consensus(votes, sensitivity, specificity, prior):
             ("np.clip(specificity, 1e-6, 1 - 1e-6)", "np.asarray(specificity)"),
         ],
         "the prior is forgotten": [("np.log(prior) + (", "("), ("np.log(1 - prior) + (", "(")],
+        "the prior is a half": [("np.log(prior)", "np.log(0.5)"), ("np.log(1 - prior)", "np.log(0.5)")],
+        "the prior once a rater": [
+            ("np.log(prior)", "len(votes) * np.log(prior)"),
+            ("np.log(1 - prior)", "len(votes) * np.log(1 - prior)"),
+        ],
         "the prior on one side only": [("np.log(1 - prior) + (", "(")],
         "p and q exchanged outside of the lesion": [
             ("(1 - votes) * np.log(q) + votes * np.log(1 - q)", "votes * np.log(q) + (1 - votes) * np.log(1 - q)")
@@ -176,6 +193,7 @@ def consensus(votes, sensitivity, specificity, prior):
         "both errors added": [("1.96 * np.sqrt(2) * error", "1.96 * 2 * error")],
         "relative to after": [("ratio - 1, ratio *", "1 - before / after, ratio *")],
         "symmetric": [("ratio * np.exp(-half) - 1, ratio * np.exp(half) - 1", "ratio - 1 - half, ratio - 1 + half")],
+        "2 instead of 1.96": [("1.96 * np.sqrt(2)", "2 * np.sqrt(2)")],
         "one standard deviation": [("1.96 * np.sqrt(2) * error", "np.sqrt(2) * error")],
         "ends exchanged": [
             (
