@@ -72,6 +72,9 @@ plots.describe(
 # Only windows that lie wholly in the image count, so the output is smaller. (The kernel is not flipped. Mathematicians call
 # this a cross-correlation; everybody else calls it a convolutional layer.)
 #
+# PyTorch has this layer, and its gradients, in one line each. From Exercise 5 on you may use it; in this exercise and the next the point is to
+# write it yourself, with numpy and no call of PyTorch. Films come as whole numbers, weights do not, so `x` may be of another kind than `w`.
+#
 # **Predict first:** an image of 32 x 32 pixels goes through two layers with kernels of 5 x 5. What side comes out?
 #
 # <details><summary>Hint</summary>
@@ -88,16 +91,16 @@ def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    x : (C, H, W) array
+    x : (C, H, W) array of int or float
         Input channels.
-    w : (K, C, m, n) array
+    w : (K, C, m, n) array of float
         A kernel of m rows and n columns for each output and input channel.
-    b : (K,) array
+    b : (K,) array of float
         Biases.
 
     Returns
     -------
-    (K, H - m + 1, W - n + 1) array
+    (K, H - m + 1, W - n + 1) array of float, in double precision
     """
     ### BEGIN SOLUTION
     rows, columns = w.shape[2:]
@@ -111,7 +114,7 @@ def convolve(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolve_window", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# One channel, one kernel: the kernel is laid on, not flipped.
+# One channel, one kernel: the kernel is laid on, not flipped. Kernels of 1 x 3 and 3 x 4 are some, too, and x may hold whole numbers.
 image = np.arange(12.0).reshape(1, 3, 4)
 kernel = np.array([[[[1.0, 0.0], [0.0, 0.0]]]])
 close(
@@ -132,10 +135,16 @@ close(
     "a kernel as large as the image, bias 0.5",
     "one window fits",
 )
+close(
+    convolve(np.arange(12).reshape(1, 3, 4) + 2**27, np.array([[[[0.5, -0.5]]]]), np.array([0.25])),
+    np.full((1, 3, 3), -0.25),
+    "half the differences of neighbours plus 0.25, for large whole numbers in x",
+    "x may be of int64, and no precision may get lost",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "convolve_channels", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Several channels in and out: equal to PyTorch's layer.
+# Several channels in and out, kernels also of 3 x 3, 5 x 2 and 1 x 3: equal to PyTorch's layer.
 rng = np.random.default_rng(1)
 x, w, b = rng.normal(size=(2, 5, 6)), rng.normal(size=(3, 2, 2, 2)), np.array([0.0, 1.0, -1.0])
 expected = functional.conv2d(torch.tensor(x)[None], torch.tensor(w), torch.tensor(b))[0]
@@ -148,6 +157,9 @@ for channels, maps, m, n in [(1, 4, 3, 3), (3, 1, 5, 2), (4, 2, 1, 3)]:
     got, after = testing.inout(convolve, x, w, b)
     close(got, expected, f"{channels} channels of 7 x 9 to {maps}, kernels of {m} x {n}", "which axis is which?")
     close(list(after), [x, w, b], "the arguments after the call", "work on a copy")
+x, w, b = rng.integers(0, 256, (2, 6, 5)), rng.normal(size=(3, 2, 3, 2)), rng.normal(size=3)
+expected = functional.conv2d(torch.tensor(x)[None].double(), torch.tensor(w), torch.tensor(b))[0]
+close(convolve(x, w, b), expected, "2 channels of grey levels 0 to 255 to 3", "x may hold whole numbers")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -185,14 +197,14 @@ def convolve_backward(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.n
 
     Parameters
     ----------
-    x : (C, H, W) array
-    w : (K, C, m, n) array
-    g : (K, H - m + 1, W - n + 1) array
+    x : (C, H, W) array of int or float
+    w : (K, C, m, n) array of float
+    g : (K, H - m + 1, W - n + 1) array of float
         Gradient of the loss with respect to the output.
 
     Returns
     -------
-    (C, H, W) array, (K, C, m, n) array, (K,) array
+    (C, H, W) array, (K, C, m, n) array, (K,) array, all of float
         Gradients with respect to x, w and b.
     """
     ### BEGIN SOLUTION
@@ -209,7 +221,7 @@ def convolve_backward(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.n
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolve_backward_small", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# A kernel of one weight, 2: what can be done in the head.
+# A kernel of one weight, 2, or of two: what can be done in the head. x may hold whole numbers; gradients are floats.
 grad_x, grad_w, grad_b = convolve_backward(np.array([[[1.0, 3.0]]]), np.array([[[[2.0]]]]), np.array([[[10.0, 100.0]]]))
 close(grad_b, np.array([110.0]), "the gradient of the bias for g = (10, 100)", "the bias worked at each place")
 close(
@@ -232,11 +244,23 @@ close(
     "the gradient of x for the weights 2 and 5, g = (10, 100)",
     "the pixel in the middle lay in two windows",
 )
+# Whole numbers in x: its gradient is none of them.
+grad_x, grad_w, grad_b = convolve_backward(
+    np.array([[[1, 3, 4]]]), np.array([[[[2.25, 5.0]]]]), np.array([[[10.0, 100.0]]])
+)
+close(grad_b, np.array([110.0]), "the gradient of the bias for whole numbers in x, g = (10, 100)")
+close(grad_w, np.array([[[[310.0, 430.0]]]]), "the gradients of two weights for x = (1, 3, 4) of int, g = (10, 100)")
+close(
+    grad_x,
+    np.array([[[22.5, 275.0, 500.0]]]),
+    "the gradient of x for the weights 2.25 and 5, x of int, g = (10, 100)",
+    "gradients are floats, whatever x is",
+)
 ### END HIDDEN TESTS
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolve_backward_autograd", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# Equal to autograd, to 1e-5.
+# Equal to autograd, to 1e-5; kernels also of 3 x 3, 2 x 4, 5 x 1 and 3 x 2.
 def by_autograd(x, w, g) -> list:
     """The three gradients as PyTorch finds them."""
     tensors = [torch.tensor(array, requires_grad=True) for array in (x, w, np.zeros(len(w)))]
@@ -246,25 +270,24 @@ def by_autograd(x, w, g) -> list:
 
 rng = np.random.default_rng(2)
 x, w, g = rng.normal(size=(1, 4, 5)), rng.normal(size=(1, 1, 2, 3)), rng.normal(size=(1, 3, 3))
-close(
-    convolve_backward(x, w, g),
-    by_autograd(x, w, g),
-    "of the gradients of x, w, b (0, 1, 2), for a channel of 4 x 5 and a kernel of 2 x 3, that",
-    "a pixel collects from all its windows, a weight from all places",
-    atol=1e-5,
-)
+grad_x, grad_w, grad_b = convolve_backward(x, w, g)
+true_x, true_w, true_b = by_autograd(x, w, g)
+case = "for a channel of 4 x 5 and a kernel of 2 x 3"
+close(grad_x, true_x, f"the gradient of x, {case}", "a pixel collects from all windows that it lay in", atol=1e-5)
+close(grad_w, true_w, f"the gradient of w, {case}", "a weight collects from all places", atol=1e-5)
+close(grad_b, true_b, f"the gradient of b, {case}", "the bias worked at each place", atol=1e-5)
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("convolve_backward_autograd")
-for channels, maps, m, n in [(1, 1, 3, 3), (2, 3, 2, 4), (3, 2, 5, 1)]:
+for channels, maps, m, n in [(1, 1, 3, 3), (2, 3, 2, 4), (3, 2, 5, 1), (2, 2, 3, 2)]:
     x, w = rng.normal(size=(channels, 6, 7)), rng.normal(size=(maps, channels, m, n))
     g = rng.normal(size=(maps, 7 - m, 8 - n))
-    close(
-        convolve_backward(x, w, g),
-        by_autograd(x, w, g),
-        f"of the gradients of x, w, b (0, 1, 2), for {channels} channels of 6 x 7 to {maps}, kernels of {m} x {n}, that",
-        "does each pair k, c have its own weights, and does a pixel collect from all maps?",
-        atol=1e-5,
-    )
+    x, kind = (np.rint(9 * x).astype(int), "int") if n == 2 else (x, "float")
+    grad_x, grad_w, grad_b = convolve_backward(x, w, g)
+    true_x, true_w, true_b = by_autograd(x.astype(float), w, g)
+    case = f"for {channels} channels of 6 x 7 ({kind}) to {maps}, kernels of {m} x {n}"
+    close(grad_x, true_x, f"the gradient of x, {case}", "does a pixel collect from all maps?", atol=1e-5)
+    close(grad_w, true_w, f"the gradient of w, {case}", "does each pair k, c have its own weights?", atol=1e-5)
+    close(grad_b, true_b, f"the gradient of b, {case}", "one number a map", atol=1e-5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -367,7 +390,7 @@ def sgld(region: np.ndarray, offset: tuple[int, int], levels: int = 32) -> np.nd
 
 
 # %% nbgrader={"grade": true, "grade_id": "sgld_matrix", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Pairs, counted both ways.
+# Pairs, counted both ways; steps down, up, left and right.
 close(
     sgld(np.array([[0, 1, 1]]), (0, 1), levels=2),
     np.array([[0.0, 0.25], [0.25, 0.5]]),
@@ -378,8 +401,18 @@ close(
 region = testing.hidden_rng("sgld").integers(0, 8, (7, 10))
 for offset in [(0, 2), (-1, 1), (3, 0), (-2, -2)]:
     expected = texture.sgld(region, offset, levels=8)
-    close(sgld(region, offset, levels=8), expected, f"the SGLD matrix of a 7 x 10 region, offset {offset}")
-close(sgld(region, (0, 1)), texture.sgld(region, (0, 1), levels=32), "the SGLD matrix without levels given")
+    close(
+        sgld(region, offset, levels=8),
+        expected,
+        f"the SGLD matrix of a 7 x 10 region, offset {offset}",
+        "rows first; negative offsets?",
+    )
+close(
+    sgld(region, (0, 1)),
+    texture.sgld(region, (0, 1), levels=32),
+    "the SGLD matrix without levels given",
+    "`levels` has a default",
+)
 ### END HIDDEN TESTS
 
 
@@ -403,16 +436,24 @@ def correlation(matrix: np.ndarray) -> float:
 
 
 # %% nbgrader={"grade": true, "grade_id": "correlation_values", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Like neighbours 1, opposite ones -1, and strangers 0.
+# Like neighbours 1, opposite ones -1, strangers 0, and a single grey level 1.
 close(correlation(np.eye(3) / 3), 1.0, "the correlation where neighbours are alike")
 close(correlation(np.array([[0.0, 0.5], [0.5, 0.0]])), -1.0, "the correlation of a chess board's neighbours")
+close(correlation(np.full((2, 2), 0.25)), 0.0, "the correlation where any pair is as likely as any other")
+close(correlation(np.diag([0.0, 1.0])), 1.0, "the correlation of a region of one grey level", "0 / 0 is no answer")
 ### BEGIN HIDDEN TESTS
-close(correlation(np.full((4, 4), 1 / 16)), 0.0, "the correlation where any pair is as likely as any other")
+close(correlation(np.full((4, 4), 1 / 16)), 0.0, "the correlation for four levels, any pair as likely as any other")
 close(
-    correlation(np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])),
+    correlation(np.diag([0.0, 0.0, 0.0, 0.0, 1.0])),
     1.0,
-    "the correlation of a region of one grey level",
+    "the correlation of a region that has the highest of five grey levels only",
     "0 / 0 is no answer",
+)
+close(
+    correlation(np.array([[0.7, 0.1], [0.1, 0.1]])),
+    0.375,
+    "the correlation where one of two levels is rarer",
+    "is the variance taken about the mean, each level as often as it comes?",
 )
 matrix = testing.hidden_rng("correlation").random((6, 6))
 matrix = (matrix + matrix.T) / (2 * matrix.sum())
@@ -594,7 +635,7 @@ class Network(nn.Module):
 
 
 # %% nbgrader={"grade": true, "grade_id": "network_weights", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# The number of weights follows the formula.
+# The number of weights follows the formula, for one, two and three layers.
 n_weights = sum(p.numel() for p in Network(16, maps=(2,), kernels=(3,)).parameters())
 close(
     n_weights, 2 * 10 + 2 * 14**2 + 1, "the weights for 16 x 16 pixels, 2 maps, kernels of 3", "no padding, one output"
@@ -605,8 +646,18 @@ for side, channels, maps, kernels in [(32, 1, (10, 10), (5, 5)), (16, 3, (6, 4),
         p.numel() for p in historic.HistoricCNN(side, in_channels=channels, maps=maps, kernels=kernels).parameters()
     )
     counted = sum(p.numel() for p in Network(side, in_channels=channels, maps=maps, kernels=kernels).parameters())
-    close(counted, expected, f"the weights for side {side}, {channels} channels, maps {maps}, kernels {kernels}")
-close(sum(p.numel() for p in Network(32).parameters()), 8531, "the weights for 32 x 32 pixels and all else left out")
+    close(
+        counted,
+        expected,
+        f"the weights for side {side}, {channels} channels, maps {maps}, kernels {kernels}",
+        "what goes into each layer, and which side is left for the neuron?",
+    )
+close(
+    sum(p.numel() for p in Network(32).parameters()),
+    8531,
+    "the weights for 32 x 32 pixels and all else left out",
+    "are the arguments' defaults used?",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "network_output", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -743,7 +794,12 @@ def weighted(pictures: torch.Tensor) -> torch.Tensor:
 
 
 got = invariant_logits(weighted, batch)
-close(got, historic.eight_views(batch).mul(weights).sum(dim=(2, -2, -1)).pow(2).mean(0), "the mean of 4 pictures")
+close(
+    got,
+    historic.eight_views(batch).mul(weights).sum(dim=(2, -2, -1)).pow(2).mean(0),
+    "the mean answer to 4 pictures",
+    "are all eight in the mean?",
+)
 for name, turned in [("turned", torch.rot90(batch, 1, (2, 3))), ("mirrored", batch.flip(2))]:
     close(
         invariant_logits(weighted, turned), got, f"the mean of 4 pictures that were {name}", "all eight views, no less"
@@ -760,7 +816,8 @@ for name, turned in [("turned", torch.rot90(batch, 1, (2, 3))), ("mirrored", bat
 # higher. 0.5 is guessing. The papers call it $A_z$, the area under the ROC curve.
 #
 # **1995, microcalcifications.** A filter finds specks, three of which within 5 mm make a cluster. At the same sensitivity, how many false clusters are left
-# if a network judges each speck first? Does it matter how the network is built?
+# if a network judges each speck first? Does it matter how the network is built? Each threshold gives a sensitivity (the share of true clusters that are found) and
+# a number of false clusters an image; drawn over each other for all thresholds, they are the free-response ROC or *FROC curve*.
 #
 # **1996, masses.** Does a network that sees texture images beside the picture beat one that sees the picture alone? And does it beat logistic
 # regression on texture features?
@@ -860,7 +917,7 @@ def speck_candidates(n_images: int, seed: int):
 
 
 def curve(found, scores, clusters):
-    """Free-response curve of clusters of three specks or more."""
+    """FROC curve of clusters of three specks or more."""
     drawn = [detectors.find_clusters(f[0], s, radius_px=RADIUS_PX) for f, s in zip(found, scores)]
     return detectors.froc(drawn, clusters, radius_px=RADIUS_PX)
 
@@ -932,6 +989,15 @@ for seed in effects.seeds():
             outcome[name] = roc_auc_score(test_y, invariant_logits(net, torch.as_tensor(test_x[:, channels])).numpy())
     sahiner.append(outcome)
 pd.DataFrame(sahiner).mean().round(3)
+
+
+# %% [markdown]
+# **Before you see the table:** your run is a short one, and two of its rows may say the contrary of the longer run.
+#
+# - *False clusters.* The filter alone leaves only a few false clusters in 24 films, so the ratio divides one small count by another. With a network that has seen
+#   eight films, it can lie above 1, or in one seed far above it, which moves the mean and widens the interval; the interval may even begin below 0, where no ratio can be.
+# - *Spread of $A_z$.* 120 steps are too few for some of the four networks: one that has hardly begun to learn stands beside others that have, and the spread
+#   measures how far each has come, not which plan is better.
 
 
 # %% tags=["experiment"]
@@ -1033,8 +1099,8 @@ table
 # === END MARK SCHEME ===
 
 # %% [markdown]
-# **Question 2.** A reader of mammograms asks: "You say that your network takes most of the false clusters away. At which sensitivity, and what about the
-# clusters that it now misses?" In at most 100 words: say why figures of false positives mean nothing without the sensitivity, and what you would report.
+# **Question 2.** A reader of mammograms sees the ratio of false clusters in the course's longer run (not in your short one) and asks: "So the network takes most
+# of them away. At which sensitivity, and what about the clusters that it now misses?" In at most 100 words: say why figures of false positives mean nothing without the sensitivity, and what you would report.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_sensitivity", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # Any program has fewer false clusters if its threshold is raised, and then it misses more true ones. So two programs are

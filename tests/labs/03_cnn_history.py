@@ -21,6 +21,18 @@ MISTAKES = {
                 "w[:, 0, i, j][:, None, None] * x[0, i : i + height, j : j + width]",
             )
         ],
+        "PyTorch's layer, copied from the check": """
+def convolve(x, w, b):
+    return functional.conv2d(torch.tensor(x)[None], torch.tensor(w), torch.tensor(b))[0]
+""",
+        "PyTorch's layer in single precision": """
+def convolve(x, w, b):
+    x, w, b = (torch.tensor(array).float() for array in (x, w, b))
+    return functional.conv2d(x[None], w, b)[0].numpy()
+""",
+        "whole numbers stay whole": [
+            ("    for i in range(rows)", "    y = y.astype(x.dtype)\n    for i in range(rows)")
+        ],
     },
     "convolve_backward": {
         "the bias takes the mean": [("g.sum(axis=(1, 2))", "g.mean(axis=(1, 2))")],
@@ -40,6 +52,13 @@ MISTAKES = {
         "the same places summed for both, axes of g and x mixed up": [
             ("axes=([1, 2], [1, 2]))", "axes=([1, 2], [2, 1]))"),
         ],
+        "PyTorch's autograd, copied from the check": """
+def convolve_backward(x, w, g):
+    tensors = [torch.tensor(array, requires_grad=True) for array in (x, w, np.zeros(len(w)))]
+    (functional.conv2d(tensors[0][None], tensors[1], tensors[2])[0] * torch.tensor(g)).sum().backward()
+    return tuple(tensor.grad for tensor in tensors)
+""",
+        "whole numbers have whole gradients": [("np.zeros(x.shape)", "np.zeros_like(x)")],
         "the weights' gradient is flipped": [("grad_w[:, :, i, j] =", "grad_w[:, :, rows - 1 - i, columns - 1 - j] =")],
     },
     "glds": {
@@ -66,6 +85,9 @@ MISTAKES = {
         "the mean is not subtracted": [("((i - mean) * (j - mean) * matrix)", "(i * j * matrix)")],
         "one grey level gives nan": [("    if variance < 1e-12:\n        return 1.0\n", "")],
         "one grey level gives 0": [("return 1.0", "return 0.0")],
+        "the variance of the levels, however often they come": [
+            ("((i - mean) ** 2 * matrix).sum()\n", "((i - mean) ** 2).mean()\n")
+        ],
         "covariance, not correlation": [("sum() / variance", "sum()")],
         "mean of the matrix instead of the levels": [("mean = (i * matrix).sum()", "mean = matrix.mean()")],
     },
