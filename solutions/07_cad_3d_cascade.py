@@ -932,11 +932,18 @@ def train(net: nn.Module, positives, negatives, *, seed: int, label: str, lr: fl
 
 
 # %% tags=["experiment"]
+def map_in_slabs(net: WindowNet, volume: torch.Tensor, rows: int = 4) -> torch.Tensor:
+    """Your map of a volume, a few rows of cells at a time: in double precision a whole one takes over 2 GB."""
+    n_rows = (len(volume) - WINDOW[0]) // 2 + 1
+    slabs = [volume[2 * row : 2 * (min(row + rows, n_rows) - 1) + WINDOW[0]] for row in range(0, n_rows, rows)]
+    return torch.cat([score_map(net.features, net.hidden, net.to_logits, slab) for slab in slabs])
+
+
 def candidates(net: WindowNet, scan, least: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """What the screen finds in a scan: places and scores. Half a window more at each side, so that bleeds at the border count."""
     rim = np.array(WINDOW) // 2
     padded = torch.as_tensor(np.pad(scan["image"], [(int(r), int(r)) for r in rim], mode="edge")).double()
-    scores = score_map(net.features, net.hidden, net.to_logits, padded).numpy()
+    scores = map_in_slabs(net, padded).numpy()
     cells = np.argwhere((ndimage.maximum_filter(scores, 3) == scores) & (scores > least))
     places = cell_places(cells, SPACING) - rim * SPACING
     inside = np.rint(places / SPACING).astype(int)
@@ -946,6 +953,13 @@ def candidates(net: WindowNet, scan, least: float = 0.05) -> tuple[np.ndarray, n
     values = values - 1e-15 * np.arange(len(values))  # no two alike
     kept = suppress(places, values, 4.0)
     return places[kept], values[kept]
+
+
+def judge_all(judge: nn.Module, scan, places, scores, threshold: float, at_once: int = 64) -> np.ndarray:
+    """Your cascade's scores of a scan's candidates, some at a time: in double precision all of them take over 2 GB."""
+    windows = torch.as_tensor(windows_at(scan, places, JUDGE_WINDOW)).double().split(at_once)
+    parts = zip(windows, np.split(scores, range(at_once, len(scores), at_once)))
+    return np.concatenate([cascade(some, of_some, threshold, judge) for some, of_some in parts])
 
 
 def judged(scan, places, scores):
@@ -1025,15 +1039,7 @@ for seed in effects.seeds():
         judge = cascade3d.JudgeNet(WIDTH, JUDGE_HIDDEN, dropout=0.3)
         train(judge, positives, negatives, seed=seed, label=f"seed {seed}, judge ({name})", lr=1e-3)
         with torch.no_grad():
-            finals = [
-                cascade(
-                    torch.as_tensor(windows_at(s, found[id(s)][0], JUDGE_WINDOW)).double(),
-                    found[id(s)][1],
-                    threshold,
-                    judge,
-                )
-                for s in test
-            ]
+            finals = [judge_all(judge, s, *found[id(s)], threshold) for s in test]
         keep = [final > -np.inf for final in finals]
         scans[name] = [judged(s, found[id(s)][0][k], final[k]) for s, k, final in zip(test, keep, finals)]
     scans |= without_network(learn, test)
