@@ -526,8 +526,9 @@ for name, layers in [
     ("convolution 5 with stride 2 three times", [C5S2] * 3),
     ("convolution 3, pooling 2, mean and linear layer", [C3, P2, *END]),
 ]:
+    field, _ = receptive_field(layers)
     close(
-        receptive_field(layers)[0],
+        field,
         seen(layers),
         f"the field of {name}",
         "widen by the step of the grid that comes in, then lengthen the step",
