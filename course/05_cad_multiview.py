@@ -362,7 +362,9 @@ plots.view_volume(
 # {{effects}}
 #
 # Read the last row twice. Mean densities in rings around the mark, in nine planes, and logistic regression: 26 numbers. The network is *not shown* to be
-# better. These chests are made of smooth balls and tubes, and whoever knows this can write it down; with a few dozen nodules to learn from, what must be learned
+# better.
+#
+# These chests are made of smooth balls and tubes, and whoever knows this can write it down; with a few dozen nodules to learn from, what must be learned
 # has no lead. Real nodules are more various, and real data sets larger; the paper's claim was never about this. But without the opponent in the table, you would
 # have given all the praise to the network.
 #
