@@ -342,7 +342,7 @@ for reach in (4.0, 60.0):
 # Weights raise recall, and a CRF cleans what is speckled and harms a little what is clean. But the cascade is *not shown* to be better than
 # one step, on these few patients; five runs cannot tell. And a threshold, 15 to 40 HU below the liver that the first network found, does better than the second network.
 #
-# Why? These simulated lesions are darker than the liver, nearly all of them, and whoever knows this can write it down. A network has to learn it from
+# Why? About seven of eight of these simulated lesions are darker than the liver, and whoever knows this can write it down. A network has to learn it from
 # ten patients. In real livers there are bright lesions, fat, cysts and scars, and a threshold is soon at its end. So read the last rows as a warning about
 # simulated data, and as a habit: look for the simple rule before you praise the network.
 #

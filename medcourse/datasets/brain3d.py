@@ -87,10 +87,6 @@ def make_brain(
     return Brain(axes_mm, shares, veins * inside, depth, mimics)
 
 
-def _grid(axes_mm: Sequence[Floats]) -> list[Floats]:
-    return [np.asarray(g) for g in np.meshgrid(*axes_mm, indexing="ij", sparse=True)]
-
-
 def _warped(rng: np.random.Generator, axes_mm: list[Floats], by_mm: float = 1.6, scale_mm: float = 8.0) -> list[Floats]:
     """Return the coordinates of each voxel, shifted by a smooth random field: nothing in a brain is quite straight."""
     places = [np.clip(axis / scale_mm + 16, 0, 31) for axis in axes_mm]

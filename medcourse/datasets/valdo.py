@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 IMAGES = ("_space-T2S_desc-masked_T2S", "_T2S", "_SWI", "_swi")
 MASKS = ("_space-T2S_CMB", "_CMB", "_mask")
 SUFFIXES = (".nii.gz", ".nii")
-SMALLEST_VOXELS = 1
 
 
 def read_valdo(folder: str | Path, *, max_cases: int | None = None) -> Bunch:
