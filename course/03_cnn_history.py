@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from medcourse import datasets, plots, training
+from medcourse import datasets, froc, plots, training
 from medcourse.datasets import texture
 from medcourse.models import detectors, historic
 
@@ -455,16 +455,16 @@ with torch.no_grad():
 curves = {}
 for name, scores in (("filter alone", [film[1] for film in films]), ("filter + network", judged)):
     drawn = [detectors.find_clusters(film[0], s, radius_px=50) for film, s in zip(films, scores)]
-    curves[name] = detectors.froc(drawn, clusters, radius_px=50)
+    curves[name] = froc.froc([froc.judge_scan(d.centres, d.scores, true, 2 * 50) for d, true in zip(drawn, clusters)])
 
 figure, axes = plots.panels(1, 1, width_inches=6.0, height_inches=3.6)
 for style, (name, curve) in zip(("--", "-"), curves.items()):
     axes[0, 0].plot(curve.false_positives, curve.sensitivity, style, label=name)
-    axes[0, 0].plot(detectors.false_positives_at(curve, 0.8), 0.8, "o", color=axes[0, 0].lines[-1].get_color())
+    axes[0, 0].plot(froc.false_positives_at(curve, 0.8), 0.8, "o", color=axes[0, 0].lines[-1].get_color())
 axes[0, 0].axhline(0.8, color="0.5", lw=1, ls=":", zorder=0)
 axes[0, 0].set(xlabel="false clusters an image", ylabel="sensitivity for clusters", xlim=(0, 4), ylim=(0, 1))
 axes[0, 0].legend()
-said = ", ".join(f"{name}: {detectors.false_positives_at(c, 0.8):.2f}" for name, c in curves.items())
+said = ", ".join(f"{name}: {froc.false_positives_at(c, 0.8):.2f}" for name, c in curves.items())
 print(f"false clusters an image at a sensitivity of 0.8: {said}")
 plots.describe(figure, f"FROC curves on simulated films; false clusters an image at a sensitivity of 0.8: {said}.")
 

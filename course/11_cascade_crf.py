@@ -214,7 +214,10 @@ for name, w in weights.items():
     )
 
 # %% [markdown]
-# Recall rises with the weights, and precision pays: a false alarm is cheap now. Which is right depends on the use. A list for a radiologist to check wants recall. A volume for the tumour board wants Dice,
+# Without weights so short a training never says *lesion*: it finds nothing, and is right on nearly all pixels. With them it finds most of the lesions, and most of what
+# it calls is none: a false alarm is cheap now.
+#
+# Which is right depends on the use. A list for a radiologist to check wants recall. A volume for the tumour board wants Dice,
 # and there the weights may harm.
 
 # %%
@@ -389,7 +392,7 @@ for name, share in (("dark, as in training", 0.0), ("bright", 1.0)):
 # ## Take-aways
 #
 # - Where an object is can matter more than how grey it is: a cascade brings that in, and pays with errors that it cannot undo.
-# - Weights buy recall with precision. Say which one the use needs.
+# - Weights buy recall, and false alarms come along. Say what the use needs.
 # - A CRF cleans speckle. Its weights belong to one kind of map and one size of lesion; on clean maps there is nothing to gain.
 # - Put a threshold beside the network, on the same patients.
 #

@@ -34,7 +34,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from medcourse import datasets, effects, plots, testing, training
+from medcourse import datasets, effects, froc, plots, testing, training
 from medcourse.datasets import texture
 from medcourse.models import detectors, historic
 from medcourse.testing import close
@@ -919,12 +919,12 @@ def speck_candidates(n_images: int, seed: int):
 def curve(found, scores, clusters):
     """FROC curve of clusters of three specks or more."""
     drawn = [detectors.find_clusters(f[0], s, radius_px=RADIUS_PX) for f, s in zip(found, scores)]
-    return detectors.froc(drawn, clusters, radius_px=RADIUS_PX)
+    return froc.froc([froc.judge_scan(d.centres, d.scores, true, 2 * RADIUS_PX) for d, true in zip(drawn, clusters)])
 
 
 def mean_false(of, highest: float) -> float:
     """False clusters an image, mean over sensitivities from half to 0.9 of the highest that both reach."""
-    return np.mean([detectors.false_positives_at(of, share * highest) for share in np.linspace(0.5, 0.9, 9)])
+    return np.mean([froc.false_positives_at(of, share * highest) for share in np.linspace(0.5, 0.9, 9)])
 
 
 chan = []

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.utils import Bunch
 
 from medcourse.errors import CourseError
 from medcourse.models import detectors, historic
@@ -74,17 +73,3 @@ def test_three_signals_make_a_cluster_whose_score_is_the_third():
     np.testing.assert_allclose(found.centres, [[32 / 3, 11]])
     nothing = detectors.find_clusters(np.zeros((0, 2)), np.zeros(0), radius_px=8)
     assert nothing.centres.shape == (0, 2)
-
-
-def test_froc_by_hand():
-    found = [
-        Bunch(centres=np.array([[0.0, 0.0], [50.0, 50.0]]), scores=np.array([3.0, 2.0])),
-        Bunch(centres=np.array([[9.0, 9.0], [9.0, 10.0]]), scores=np.array([2.5, 1.0])),
-    ]
-    truth = [np.array([[1.0, 1.0]]), np.array([[9.0, 9.0]])]
-    curve = detectors.froc(found, truth, radius_px=5)
-    # Hit, hit, false, and a second hit of the same cluster, which counts for nothing.
-    np.testing.assert_allclose(curve.sensitivity, [0.5, 1, 1, 1])
-    np.testing.assert_allclose(curve.false_positives, [0, 0, 0.5, 0.5])
-    assert detectors.false_positives_at(curve, 1.0) == 0
-    assert detectors.false_positives_at(curve, 1.1) == np.inf

@@ -1,4 +1,4 @@
-"""What stood before the networks: filters that point at candidates, and counting what they find."""
+"""What stood before the networks: filters that point at candidates, and clusters of what they find."""
 
 from collections.abc import Sequence
 
@@ -102,39 +102,3 @@ def find_clusters(
         free &= ~(np.linalg.norm(points - centres[-1], axis=1) <= 1.5 * radius_px)
         free[best] = False
     return Bunch(centres=np.array(centres).reshape(-1, 2), scores=np.array(found))
-
-
-def froc(found: Sequence[Bunch], truth: Sequence[NDArray[np.floating]], *, radius_px: float) -> Bunch:
-    """Return the free-response curve of clusters: sensitivity against false positives an image, over all thresholds.
-
-    Parameters
-    ----------
-    found
-        What `find_clusters` gave for each image.
-    truth
-        (C, 2) centres of the true clusters of each image.
-    radius_px
-        A drawn cluster this near to a true one hits it; a second hit of the same one counts for nothing.
-
-    Returns
-    -------
-    Bunch
-        sensitivity, false_positives : (T,) float64, one for each drawn cluster, the surest first.
-    """
-    events = []
-    for drawn, true in zip(found, truth, strict=True):
-        hit = np.zeros(len(true), bool)
-        for centre, score in zip(drawn.centres, drawn.scores, strict=True):
-            near = np.linalg.norm(np.reshape(true, (-1, 2)) - centre, axis=1) <= radius_px
-            fresh = near & ~hit
-            events.append((score, int(fresh.any()), int(not near.any())))
-            hit |= near
-    table = np.array(sorted(events, key=lambda event: -event[0])).reshape(-1, 3)
-    n_true = sum(len(t) for t in truth)
-    return Bunch(sensitivity=table[:, 1].cumsum() / max(n_true, 1), false_positives=table[:, 2].cumsum() / len(truth))
-
-
-def false_positives_at(curve: Bunch, sensitivity: float) -> float:
-    """Return the false positives an image at the first threshold that reaches a sensitivity; infinity if none does."""
-    reached = np.flatnonzero(curve.sensitivity >= sensitivity - 1e-9)
-    return float(curve.false_positives[reached[0]]) if len(reached) else float("inf")
