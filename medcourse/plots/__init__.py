@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "figures": ["Live", "describe", "panels"],
         "images": ["overlay", "show_image", "show_images", "show_map"],
         "kernels": ["show_kernels"],
+        "labels": ["show_labels"],
         "networks": ["draw_unet"],
         "style": ["use_style"],
         "volumes": ["show_slices", "view_volume"],
