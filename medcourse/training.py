@@ -1,11 +1,13 @@
 """One plain training loop, with a progress bar and a curve that grows while one waits."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from tqdm.auto import trange
 
 from medcourse.device import autocast, pick_device
@@ -23,11 +25,12 @@ class History:
 
 def fit(
     net: nn.Module,
-    batch: Callable[[int], tuple[Tensor, ...]],
+    batch: Callable[[int], tuple[Any, ...]],
     loss: Callable[..., Tensor],
     *,
     steps: int,
     lr: float = 1e-3,
+    max_norm: float | None = None,
     device: torch.device | None = None,
     live: bool = False,
     label: str = "training",
@@ -38,13 +41,16 @@ def fit(
     ----------
     batch
         Called with the step's number; returns (input, *targets). The input goes through the network, the targets go
-        to the loss.
+        to the loss. An input that is a tuple of tensors is handed over as several arguments.
     loss
         Called with (output, *targets); returns a scalar.
     steps
         How many batches to see.
     lr
         Adam's learning rate at the start; it falls to zero along a half cosine.
+    max_norm
+        Shorten a gradient (of all weights together) that is longer than this: the gradients of recurrent networks can
+        explode. None for never.
     live
         Draw the loss while training; for a notebook.
     label
@@ -60,11 +66,15 @@ def fit(
     curve = _LiveCurve(label) if live else None
     bar = trange(steps, desc=label, leave=False)
     for step in bar:
-        x, *targets = (tensor.to(device, non_blocking=True) for tensor in batch(step))
+        given, *targets = batch(step)
+        inputs = given if isinstance(given, tuple) else (given,)
         with autocast(device):
-            value = loss(net(x), *targets)
+            output = net(*(tensor.to(device, non_blocking=True) for tensor in inputs))
+            value = loss(output, *(tensor.to(device, non_blocking=True) for tensor in targets))
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(net.parameters(), max_norm)
         optimiser.step()
         schedule.step()
         history.loss.append(float(value.detach()))
@@ -76,6 +86,52 @@ def fit(
         curve.update(history.loss, last=True)
     net.eval()
     return history
+
+
+def fit_greedily(
+    layers: Sequence[nn.Module],
+    batch: Callable[[int], Tensor],
+    *,
+    steps: int,
+    lr: float = 1e-3,
+    device: torch.device | None = None,
+) -> list[History]:
+    """Train auto-encoder layers one after the other, each on what those before it make of the input.
+
+    While a layer learns, those before it stand still (Bengio et al. 2006; Vincent et al. 2010 with noise at each
+    layer's input).
+
+    Parameters
+    ----------
+    layers
+        From the input up. Each has `encode(x)`, and maps x to its reconstruction when called; in training mode it may
+        spoil its input first. The target is what came in.
+    batch
+        Called with the step's number; returns inputs (B, ...) for the first layer.
+    steps
+        Batches that each layer sees.
+    lr, device
+        As in `fit`.
+
+    Returns
+    -------
+    list of History
+        One a layer; the loss is the mean squared error.
+    """
+    histories = []
+    for level, layer in enumerate(layers):
+
+        def codes(step: int, below: Sequence[nn.Module] = layers[:level]) -> tuple[Tensor, Tensor]:
+            x = batch(step).to(device or pick_device())
+            with torch.no_grad():
+                for trained in below:
+                    x = trained.encode(x)  # type: ignore[operator]
+            return x, x
+
+        histories.append(
+            fit(layer, codes, functional.mse_loss, steps=steps, lr=lr, device=device, label=f"layer {level + 1}")
+        )
+    return histories
 
 
 def _is_2d(net: nn.Module) -> bool:

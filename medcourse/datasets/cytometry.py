@@ -161,9 +161,7 @@ def make_cytometry(
     dyes *= 10 ** (shift_decades * cells.normal(size=dyes.shape[1]))
 
     light = dyes @ matrix  # (N, dyes) @ (dyes, detectors)
-    if np.isfinite(photoelectrons_per_unit):
-        light = machine.poisson(light * photoelectrons_per_unit) / photoelectrons_per_unit
-    light = light + machine.normal(0, noise_sd, light.shape)
+    light = detect(machine, light, photoelectrons_per_unit=photoelectrons_per_unit, noise_sd=noise_sd)
     events = np.minimum(np.hstack([scatter, light]), FULL_SCALE - 1)
     return Bunch(
         events=events,
@@ -206,6 +204,25 @@ def _draw_cells(rng: np.random.Generator, labels: NDArray[np.int64], autofluores
     stained = antigens * 10 ** (spread * rng.normal(size=antigens.shape)) * np.exp(size)[:, None]
     own = autofluorescence * np.exp(rng.normal(0, 0.35, n) + size)[:, None]
     return scatter, stained + own
+
+
+def detect(
+    rng: np.random.Generator, light: Floats, *, photoelectrons_per_unit: float = 0.2, noise_sd: float = 60.0
+) -> Floats:
+    """Return what detectors show of the light (N, F) that reaches them: photons counted, and the electronics' noise.
+
+    Parameters
+    ----------
+    rng
+        Of the machine.
+    light
+        (N, F), in units of the scale.
+    photoelectrons_per_unit, noise_sd
+        As in `make_cytometry`.
+    """
+    if np.isfinite(photoelectrons_per_unit):
+        light = rng.poisson(light * photoelectrons_per_unit) / photoelectrons_per_unit
+    return light + rng.normal(0, noise_sd, light.shape)
 
 
 def compensate(events: NDArray[np.floating], spill: NDArray[np.floating]) -> Floats:

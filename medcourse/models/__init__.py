@@ -4,14 +4,32 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["candidates", "cascade3d", "cost", "crf", "multiscale", "plain", "unet", "vessels"],
+    submodules=[
+        "anogan",
+        "blasts",
+        "candidates",
+        "cascade3d",
+        "cost",
+        "crf",
+        "deformation",
+        "multiscale",
+        "pairwise",
+        "plain",
+        "recurrent",
+        "unet",
+        "vessels",
+        "voxelmorph",
+    ],
     submod_attrs={
         "cascade3d": ["JudgeNet", "ScreenNet"],
         "multiscale": ["MultiScaleNet"],
         "crf": ["CRF"],
         "multiview": ["MultiViewNet"],
         "plain": ["AutoEncoder", "PlainCNN"],
+        "recurrent": ["FrameNet", "GestureLSTM"],
+        "stacked": ["DenoisingLayer", "StackedClassifier"],
         "unet": ["UNet"],
         "vessels": ["VesselNet"],
+        "voxelmorph": ["RegistrationNet"],
     },
 )
