@@ -16,7 +16,7 @@ from medcourse.plots.figures import Live, bundle, close, describe, rgba
 
 _TWIN_WIDTH_PX = 1000  # as wide as a notebook's column; more stills than fit go below
 _TITLE_PX = 24
-_UNITS = {"px": "px", "mm": "mm", "um": "µm", "ms": "ms", "hu": "HU", "deg": "°"}
+_UNITS = {"px": "px", "mm": "mm", "um": "µm", "s": "s", "ms": "ms", "hu": "HU", "deg": "°"}
 
 
 def demo(
