@@ -1,7 +1,7 @@
 """Brains with a label map beside each: NIfTI files in a folder; the template with tissue maps that nilearn brings."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +58,46 @@ def read_labelled_brains(folder: Path, *, mapping: Mapping[int, int] | None = No
         There is no pair, two files do not fit each other, or a number has no meaning.
     """
     folder = Path(folder)
-    pairs = _pairs(folder)
-    images, labels, spacings = [], [], []
-    for image_path, label_path in pairs.values():
-        image, affine, spacing = _read(image_path)
-        numbers = _read_labels(label_path, affine, image_path)
-        if numbers.shape != image.shape:
-            raise CourseError(f"{label_path.name}: expected the shape {image.shape} of its image, got {numbers.shape}")
-        images.append(image.astype(np.float32))
-        labels.append(map_labels(numbers, mapping, label_path.name))
+    images, labels, spacings, names = [], [], [], []
+    for name, image, numbers, spacing in _each(folder):
+        images.append(image)
+        labels.append(map_labels(numbers, mapping, name))
         spacings.append(spacing)
+        names.append(name)
     return Bunch(
         images=images,
         labels=labels,
         spacing_mm=spacings,
-        subjects=list(pairs),
+        subjects=names,
         names=PARTS,
         description=f"{len(images)} labelled brains of {folder.name}",
+    )
+
+
+def read_numbered_brains(folder: Path) -> Bunch:
+    """Read the same folders as `read_labelled_brains`, and leave the files' numbers of structures as they are.
+
+    Returns
+    -------
+    Bunch
+        images : list of (X, Y, Z) float32. numbers : list of (X, Y, Z) int32. spacing_mm : list of three floats each.
+        subjects : their names, sorted. description : str.
+
+    Raises
+    ------
+    CourseError
+        There is no pair, two files do not fit each other, or a number is not whole.
+    """
+    folder = Path(folder)
+    brains = list(_each(folder))
+    for name, _, numbers, _ in brains:
+        _check_whole(numbers, name)
+    return Bunch(
+        images=[image for _, image, _, _ in brains],
+        numbers=[numbers.astype(np.int32) for _, _, numbers, _ in brains],
+        spacing_mm=[spacing for *_, spacing in brains],
+        subjects=[name for name, *_ in brains],
+        description=f"{len(brains)} labelled brains of {folder.name}",
     )
 
 
@@ -88,9 +111,8 @@ def map_labels(
     >>> map_labels(np.array([0, 3, 42, 16]))  # FreeSurfer's left and right cortex, brain stem
     array([0, 1, 1, 6], dtype=int8)
     """
+    _check_whole(numbers, where)
     found, places = np.unique(numbers, return_inverse=True)
-    if (found != np.round(found)).any():
-        raise CourseError(f"{where}: expected whole numbers, got {found[found != np.round(found)][0]}: is it an image?")
     whole = [int(number) for number in found]
     table = mapping if mapping is not None else _guess(whole)
     if unknown := [number for number in whole if number not in table]:
@@ -181,6 +203,21 @@ def load_mni152_tissues(*, resolution_mm: int = 2) -> Bunch:
         names=("not brain", "grey matter", "white matter", "fluid and the rest"),
         description="MNI152 template (ICBM 2009a, as nilearn brings it) with the tissue maps beside it",
     )
+
+
+def _each(folder: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[Any], tuple[float, float, float]]]:
+    """Yield name, image, the files' numbers and spacing of each labelled brain."""
+    for name, (image_path, label_path) in _pairs(folder).items():
+        image, affine, spacing = _read(image_path)
+        numbers = _read_labels(label_path, affine, image_path)
+        if numbers.shape != image.shape:
+            raise CourseError(f"{label_path.name}: expected the shape {image.shape} of its image, got {numbers.shape}")
+        yield name, image.astype(np.float32), numbers, spacing
+
+
+def _check_whole(numbers: NDArray[Any], where: str) -> None:
+    if len(odd := numbers[numbers != np.round(numbers)]):
+        raise CourseError(f"{where}: expected whole numbers, got {odd[0]}: is it an image?")
 
 
 def _pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
