@@ -57,6 +57,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "xray": ["make_mammogram", "make_radiograph"],
         "marrow_folder": ["name_markers", "read_tubes", "tube_features"],
         "thorax": ["make_chest", "make_chests"],
+        "upright": ["stand_upright"],
         "ultrasound": ["gestational_age_days", "make_ultrasound"],
     },
 )

@@ -1,7 +1,6 @@
 """Optical coherence tomography of the retina, simulated: echoes of light from its layers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,68 +8,15 @@ from scipy import ndimage as ndi
 from scipy import signal
 from sklearn.utils import Bunch
 
+from medcourse.datasets.oct_layers import LAYERS, NAMES, Eye
+from medcourse.datasets.oct_lesions import displace, fill
 from medcourse.datasets.ranges import check_ranges
 from medcourse.errors import CourseError
 
 Floats = NDArray[np.float64]
 
 REFRACTIVE_INDEX = 1.36
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of the retina.
-
-    `reflectivity_db` is its backscattering against the brightest layer; `loss_db_per_100_um` what light loses in it on
-    the way there and back; thickness in micrometres away from the fovea and in its middle.
-    """
-
-    name: str
-    reflectivity_db: float
-    thickness_um: float
-    foveal_um: float
-    loss_db_per_100_um: float = 1.0
-
-
-# Thicknesses about 1.5 to 3 mm from the fovea and in its centre, rounded from macular averages of healthy adults
-# (Loduca et al. 2010, Am J Ophthalmol 150:849; Bagci et al. 2008, ibid. 146:679); the order of brightness is that of
-# Staurenghi et al. 2014, Ophthalmology 121:1572, who name the bands.
-LAYERS = (
-    Layer("vitreous", -42.0, 0.0, 0.0, 0.0),
-    Layer("retinal nerve fibre layer", -3.0, 38.0, 3.0, 2.0),
-    Layer("ganglion cell layer", -13.0, 42.0, 6.0),
-    Layer("inner plexiform layer", -8.5, 36.0, 6.0),
-    Layer("inner nuclear layer", -17.0, 36.0, 7.0),
-    Layer("outer plexiform layer", -9.0, 28.0, 14.0),
-    Layer("outer nuclear layer", -20.0, 66.0, 108.0, 0.5),
-    Layer("external limiting membrane", -11.0, 4.0, 4.0),
-    Layer("myoid zone", -16.0, 18.0, 22.0),
-    Layer("ellipsoid zone", -1.5, 14.0, 16.0, 2.0),
-    Layer("outer segments", -12.0, 22.0, 34.0),
-    Layer("retinal pigment epithelium", 0.0, 22.0, 24.0, 8.0),
-    Layer("choriocapillaris", -7.0, 16.0, 16.0, 4.0),
-    Layer("choroid", -9.0, 240.0, 260.0, 3.2),
-    Layer("sclera", -8.0, 0.0, 0.0, 3.0),  # down to the end of the picture
-)
-NAMES = tuple(layer.name for layer in LAYERS)
 FOVEA_SIGMA_UM = 420.0
-
-
-@dataclass(frozen=True)
-class Eye:
-    """What lies where in a slice, before light is sent in; grids are (H, W).
-
-    This is the place for disease: a function that takes an `Eye` and returns one. Fluid lowers `reflectivity_db` and
-    `loss_db_per_um` where it collects and moves `boundaries_um` apart; drusen lift the boundary above the retinal
-    pigment epithelium before `paint` is called; hyperreflective foci raise `reflectivity_db` at points. Each writes its
-    number into `lesions`.
-    """
-
-    boundaries_um: Floats  # (len(LAYERS) - 1, W) depth of the lower edge of each layer but the last
-    layers: NDArray[np.int64]  # index into LAYERS
-    reflectivity_db: Floats
-    loss_db_per_um: Floats
-    lesions: NDArray[np.int64]  # 0 healthy
 
 
 def make_oct(
@@ -81,6 +27,7 @@ def make_oct(
     depth_um: float = 1900.0,
     fovea_offset_mm: float = 0.0,
     thickness_factors: Mapping[str, float] | None = None,
+    lesions: Sequence[str] = (),
     wavelength_nm: float = 870.0,
     bandwidth_nm: float = 50.0,
     spot_um: float = 14.0,
@@ -99,7 +46,7 @@ def make_oct(
     its way, vessels throw shadows, the spectrometer loses sight of what is deep, and noise is added. `n_averages`
     independent frames are averaged in power and shown in decibels.
 
-    Anatomy, speckle and noise draw from separate streams: the same seed gives the same eye on any device.
+    Anatomy, disease, and speckle with noise draw from separate streams: the same seed gives the same eye on any device.
 
     Parameters
     ----------
@@ -111,6 +58,9 @@ def make_oct(
         Of the fovea from the middle of the picture.
     thickness_factors
         Factor on the thickness of layers by name (`NAMES`), as {"retinal nerve fibre layer": 0.6} in glaucoma.
+    lesions
+        Kinds of disease, of `oct_lesions.KINDS`: "subretinal fluid", "intraretinal fluid", "drusen",
+        "hyperreflective foci". Of each kind several, at random places.
     wavelength_nm, bandwidth_nm
         Of the source: centre, and full width at half maximum.
     spot_um
@@ -133,7 +83,8 @@ def make_oct(
     Bunch
         image : (H, W) float32 in [0, 1]. power : (H, W) float64, linear, averaged.
         layers : (H, W) int, index into `names`. boundaries_um : (L - 1, W), lower edge of each layer but the last.
-        lesions : (H, W) int, all 0 here. vessels : (N, 3), column, row and radius in micrometres.
+        lesions : (H, W) int, 0 where healthy, else 1 + the index in `oct_lesions.KINDS`.
+        vessels : (N, 3), column, row and radius in micrometres.
         spacing_um : (2,) of rows and columns; they differ: the picture is stretched along depth, as is the habit.
         axial_resolution_um : in tissue. fovea_column : float. names : list of str. description : with SIMULATED.
 
@@ -168,12 +119,13 @@ def make_oct(
     factors = dict(thickness_factors or {})
     if unknown := sorted(set(factors) - set(NAMES)):
         raise CourseError(f"thickness_factors must name layers ({', '.join(NAMES)}), got {', '.join(unknown)}")
-    anatomy, speckle = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    anatomy, speckle, disease = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     spacing = np.array([depth_um / height, 1000 * width_mm / width])
     x_um = (np.arange(width) + 0.5) * spacing[1] - 500 * width_mm - 1000 * fovea_offset_mm  # 0 at the fovea
     boundaries = lay_out(anatomy, x_um, depth_um=depth_um, factors=factors)
-    eye = paint(anatomy, boundaries, height=height, spacing_um=spacing)
-    eye, vessels = _add_vessels(anatomy, eye, x_um, n_vessels, spacing)
+    boundaries, regions = displace(disease, x_um, boundaries, lesions)
+    eye = fill(paint(anatomy, boundaries, height=height, spacing_um=spacing), regions, spacing)
+    eye, vessels = add_vessels(anatomy, eye, x_um, n_vessels, spacing)
     resolution = axial_resolution_um(wavelength_nm, bandwidth_nm)
     power = scan(
         speckle,
@@ -185,9 +137,8 @@ def make_oct(
         noise_db=noise_db,
         n_averages=n_averages,
     )
-    level = 10 * np.log10(np.maximum(power, 1e-12))
     return Bunch(
-        image=np.clip(1 + (level - 2.0) / dynamic_range_db, 0, 1).astype(np.float32),
+        image=to_grey(power, dynamic_range_db),
         power=power,
         layers=eye.layers,
         boundaries_um=eye.boundaries_um,
@@ -202,6 +153,12 @@ def make_oct(
             f"depth and {spacing[1]:.1f} um across, seed {seed}. Eye and device are models; nobody was examined."
         ),
     )
+
+
+def to_grey(power: Floats, dynamic_range_db: float) -> NDArray[np.float32]:
+    """Return power as a picture in [0, 1]: decibels, white a little above the mean of the brightest layer."""
+    level = 10 * np.log10(np.maximum(power, 1e-12))
+    return np.clip(1 + (level - 2.0) / dynamic_range_db, 0, 1).astype(np.float32)
 
 
 def axial_resolution_um(wavelength_nm: float, bandwidth_nm: float) -> float:
@@ -296,7 +253,7 @@ def scan(
     return power / n_averages
 
 
-def _add_vessels(
+def add_vessels(
     rng: np.random.Generator, eye: Eye, x_um: Floats, n_vessels: int, spacing_um: Floats
 ) -> tuple[Eye, Floats]:
     """Cut vessels through the inner retina: bright, round, and opaque to what lies behind them."""
