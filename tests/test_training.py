@@ -53,6 +53,19 @@ def test_every_target_goes_to_the_loss_and_steps_are_numbered():
     assert seen == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("max_norm", "left"), [(None, 64.0), (2.0, 2.0), (100.0, 64.0)])
+def test_a_gradient_that_is_too_long_is_shortened(max_norm, left):
+    net = nn.Linear(1, 1, bias=False)
+    fit(net, lambda _: (torch.full((1, 1), 64.0),), torch.sum, steps=1, max_norm=max_norm, device=CPU)
+    assert net.weight.grad.norm().item() == pytest.approx(left, rel=1e-5)
+
+
+def test_an_input_of_several_tensors_is_handed_over_as_several_arguments():
+    net = nn.Bilinear(1, 1, 1)
+    history = fit(net, lambda _: ((torch.ones(2, 1), torch.ones(2, 1)), torch.ones(2, 1)), squared, steps=2, device=CPU)
+    assert len(history.loss) == 2
+
+
 @pytest.mark.parametrize("conv", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
 def test_networks_of_any_dimension_train(conv):
     shape = (2, 1) + (4,) * {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}[conv]

@@ -75,7 +75,8 @@ def show_hands(
         raise CourseError(f"at_s must be at least 0, got {at_s}")
     now = min(round(at_s * rate_hz), len(signals) - 1)
     first = max(0, now - round(trail_s * rate_hz))
-    figure = Figure(figsize=(4.9, 3.9), layout="none")  # a solver of layouts gives axes in space too much room
+    figure = Figure(figsize=(4.9, 3.9))
+    figure.set_layout_engine("none")  # a solver of layouts gives axes in space too little room
     ax: Any = figure.add_axes((0.02, 0.03, 0.88, 0.84), projection="3d")
     said = []
     for hand, (column, mark) in HANDS.items():
