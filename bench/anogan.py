@@ -3,7 +3,7 @@
 python bench/anogan.py SEED [SEED ...]
 
 Writes medcourse/models/weights/anogan_oct_SEED.npz, and into anogan_oct.json beside it the checksum, what it was made
-by, and how long it took: about four minutes a seed on one idle core. The bits differ from machine to machine.
+by, and how long it took: about two minutes a seed on one idle core. The bits differ from machine to machine.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from tqdm import trange
 from medcourse.datasets import make_oct_patches
 from medcourse.models import anogan
 
-EYES, PATCHES_PER_EYE, BATCH = 512, 8, 64
-GAN_STEPS, AUTO_ENCODER_STEPS = 1280, 500  # 1280 batches are the 20 epochs of the paper
+EYES, PATCHES_PER_EYE, BATCH = 256, 8, 32
+GAN_STEPS, AUTO_ENCODER_STEPS = 1280, 500  # 1280 batches are 20 epochs, as in the paper
 LR = 5e-4
 
 

@@ -96,9 +96,10 @@ def test_disease_changes_neither_anatomy_nor_speckle_elsewhere():
 @pytest.mark.parametrize(("kind", "dark"), [(SUBRETINAL, True), (INTRARETINAL, True), (FOCI, False)])
 def test_fluid_is_dark_and_foci_are_bright(kind, dark):
     eye = make_oct(lesions=[kind], seed=2, height=320, depth_um=1200, **QUIET)
-    lesion = eye.power[eye.lesions > 0].mean()
-    nuclear = eye.power[(eye.layers == NAMES.index("outer nuclear layer")) & (eye.lesions == 0)].mean()
-    assert lesion < 0.3 * nuclear if dark else lesion > 5 * nuclear
+    # Medians: the rim of fluid is lit by the bright layers beside it, as the beam has a width.
+    lesion = np.median(eye.power[eye.lesions > 0])
+    nuclear = np.median(eye.power[(eye.layers == NAMES.index("outer nuclear layer")) & (eye.lesions == 0)])
+    assert lesion < 0.1 * nuclear if dark else lesion > 5 * nuclear
 
 
 def test_light_passes_fluid_and_is_lost_in_foci():

@@ -45,6 +45,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "raters": ["make_raters", "make_votes"],
         "oasis": ["read_neurite_oasis"],
         "oct": ["make_oct"],
+        "oct_folders": ["read_oct_patches"],
         "oct_patches": ["make_oct_patches"],
         "kermany": ["cut_patches", "flatten_retina", "read_kermany"],
         "resize": ["shrink"],

@@ -75,7 +75,7 @@ def make_oct_patches(
     Examples
     --------
     >>> patches = make_oct_patches(2, patches_per_eye=3, diseased=0.5)
-    >>> patches.images.shape, patches.eyes.tolist(), patches.kind[-1]
+    >>> patches.images.shape, patches.eyes.tolist(), str(patches.kind[-1])
     ((6, 64, 64), [0, 0, 0, 1, 1, 1], 'subretinal fluid')
     """
     check_ranges(
