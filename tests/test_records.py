@@ -70,6 +70,17 @@ def test_speed_that_was_not_measured_is_not_made_up(course, record):
         filled(course, "{{speed}}")
 
 
+def test_a_stream_is_told_in_events_time_and_memory(course):
+    path = course / "bench/results/stream.json"
+    row = {"events": 10**6, "how": "streamed", "seconds": 4.21, "added_mb": 29.6, "raw_mb": 40.0, "on": "1 thread"}
+    path.write_text(json.dumps({"rows": [row]}))
+    table = filled(course, "{{stream}}").source.splitlines()
+    assert table[2:] == ["| 1,000,000 | streamed | 4.2 s | 30 MB | 40 MB |", "", "On 1 thread."]
+    path.write_text('{"rows": []}')
+    with pytest.raises(CourseError, match=r"bench/stream.py"):
+        filled(course, "{{stream}}")
+
+
 def test_pictures_are_attached(course):
     cell = filled(course, "![A map](attachment:map.png)")
     assert cell.attachments == {"map.png": {"image/png": "cG5n"}}

@@ -122,7 +122,8 @@ def test_the_mixture_chooses_how_many_clones_there_are():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda m: m.log_ratio(np.zeros((2, 2))), "fit_marrow and fit_blasts"),
+        (lambda m: m.log_ratio(np.zeros((2, 2))), "expected fit_blasts before"),
+        (lambda m: m.log_marrow(np.zeros((2, 2))), "expected fit_marrow before"),
         (lambda m: m.fit_marrow(np.zeros((3, 2))), "at least 8 events"),
         (lambda m: m.fit_blasts(np.zeros((1, 2))), "at least 2"),
     ],

@@ -1,8 +1,8 @@
 """Measured numbers and rendered pictures, put into the text of lessons and labs where it asks for them.
 
-No number of a measurement is written by hand: `{{cost}}`, `{{effects}}` and `{{speed}}` stand for what `bench/cost.py`,
-`medcourse effects` and `bench/speed.py` left in `bench/results`, and `attachment:NAME.png` for what
-`bench/pictures.py` rendered.
+No number of a measurement is written by hand: `{{cost}}`, `{{effects}}`, `{{speed}}` and `{{stream}}` stand for what
+`bench/cost.py`, `medcourse effects`, `bench/speed.py` and `bench/stream.py` left in `bench/results`, and
+`attachment:NAME.png` for what `bench/pictures.py` rendered.
 """
 
 import json
@@ -16,6 +16,7 @@ from medcourse.errors import CourseError
 COST = Path("bench", "results", "cost.json")
 EFFECTS = Path("bench", "results", "effects.json")
 SPEED = Path("bench", "results", "speed.json")
+STREAM = Path("bench", "results", "stream.json")
 PICTURES = Path("solutions", "pictures")
 
 _ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
@@ -46,6 +47,8 @@ def fill(notebook: Any, path: Path) -> None:
             cell.source = cell.source.replace("{{effects}}", effects_table(root, path.stem))
         if "{{speed}}" in cell.source:
             cell.source = cell.source.replace("{{speed}}", speed_table(root))
+        if "{{stream}}" in cell.source:
+            cell.source = cell.source.replace("{{stream}}", stream_table(root))
         for name in _ATTACHMENT.findall(cell.source):
             picture = root / PICTURES / path.stem / name
             if not picture.is_file():
@@ -96,6 +99,20 @@ def speed_table(root: Path) -> str:
             f"{row['mflops'] / first['mflops']:.1f} |"
         )
     return "\n".join(lines)
+
+
+def stream_table(root: Path) -> str:
+    """Return what a pass of training over a patient's cells took, in a stream and all at once, as markdown."""
+    rows = _read(root / STREAM, "python bench/stream.py")["rows"]
+    if not rows:
+        raise CourseError(f"expected measurements in {STREAM}, found none: run `python bench/stream.py`")
+    lines = ["| events | how | time | memory added at most | the raw events alone |", "|---|---|---|---|---|"]
+    for row in rows:
+        lines.append(
+            f"| {row['events']:,} | {row['how']} | {row['seconds']:.1f} s | {row['added_mb']:.0f} MB "
+            f"| {row['raw_mb']:.0f} MB |"
+        )
+    return "\n".join([*lines, "", f"On {rows[0]['on']}."])
 
 
 def _read(path: Path, command: str) -> dict[str, Any]:

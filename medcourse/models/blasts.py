@@ -63,15 +63,24 @@ class BlastMixture:
         self._blasts = min(fits, key=lambda fit: fit.bic(blasts))
         return self
 
+    def log_marrow(self, events: NDArray[np.floating]) -> Floats:
+        """Return the log density of marrow at events (N, F), (N,); the slow part, which labels do not change."""
+        if self._marrow is None:
+            raise CourseError("expected fit_marrow before its density is asked for")
+        return np.asarray(self._marrow.score_samples(np.asarray(events, float)))
+
+    def log_blasts(self, events: NDArray[np.floating]) -> Floats:
+        """Return the log density of blasts at events (N, F), (N,)."""
+        if self._blasts is None:
+            raise CourseError("expected fit_blasts before their density is asked for")
+        return np.asarray(self._blasts.score_samples(np.asarray(events, float)))
+
     def log_ratio(self, events: NDArray[np.floating]) -> Floats:
         """Return log p(x | blast) - log p(x) of events (N, F), (N,): the evidence, before any prior.
 
-        The probability of being a blast is exp(log ratio) times the share of blasts.
+        The probability of being a blast is exp(log ratio) times the share of blasts where the marrow was learned.
         """
-        if self._marrow is None or self._blasts is None:
-            raise CourseError("expected fit_marrow and fit_blasts before log_ratio, got neither or one of them")
-        events = np.asarray(events, float)
-        return np.asarray(self._blasts.score_samples(events) - self._marrow.score_samples(events))
+        return self.log_blasts(events) - self.log_marrow(events)
 
     def _fit(self, events: Floats, n_components: int, kind: str) -> Any:
         from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415

@@ -31,6 +31,33 @@ def corrupt(x: Tensor, share: float, generator: torch.Generator | None = None) -
     return x * kept
 
 
+def random_layers(widths: Sequence[int] = WIDTHS, *, seed: int = 0) -> list[dict[str, Tensor]]:
+    """Return the starting values of a stack as plain tensors, for those who write the layers themselves.
+
+    Weights are drawn uniformly between -sqrt(6 / (a + b)) and its opposite for a inputs and b outputs (Glorot and
+    Bengio 2010); biases are 0.
+
+    Returns
+    -------
+    list of dict
+        From the features up: "W" (codes, inputs), "b" (codes,), "V" (inputs, codes), "c" (inputs,), float32.
+
+    Examples
+    --------
+    >>> [tuple(layer["W"].shape) for layer in random_layers()]
+    [(20, 10), (10, 20), (5, 10)]
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def weights(outputs: int, inputs: int) -> Tensor:
+        bound = (6 / (inputs + outputs)) ** 0.5
+        return bound * (2 * torch.rand(outputs, inputs, generator=generator) - 1)
+
+    return [
+        {"W": weights(b, a), "b": torch.zeros(b), "V": weights(a, b), "c": torch.zeros(a)} for a, b in pairwise(widths)
+    ]
+
+
 class DenoisingLayer(nn.Module):
     """One layer of the stack: tanh of a linear map, and a linear map back.
 
