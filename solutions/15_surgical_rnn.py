@@ -831,6 +831,12 @@ close(
     "F1@10 of one hit of three",
     "mistakes count on both sides",
 )
+close(
+    segmental_f1(truth, [(1, 0, 4)], 0.5),
+    50.0,
+    "F1@50 of the first of two gestures, exact",
+    "look for the largest overlap",
+)
 truth = [(1, 0, 10), (2, 10, 11), (1, 11, 14)]
 close(
     segmental_f1(truth, [(1, 0, 4), (2, 4, 5), (1, 5, 14)], 0.1),
@@ -875,6 +881,7 @@ def as_trials(data) -> dict:
         "surgeons": list(data.surgeons),
         "trials": data.trials,
         "gestures": data.gestures,
+        "origin": data.description.split(":")[0],
     }
 
 
@@ -950,7 +957,11 @@ for seed in effects.seeds():
         said = label_by_networks(data, train, test, seed) | label_by_baselines(data, train, test)
         for name, labels in said.items():
             rows.setdefault(name, []).extend(score(data["y"][i], y) for i, y in zip(test, labels))
-        shown = {"name": data["trials"][test[0]], "truth": data["y"][test[0]], **{n: y[0] for n, y in said.items()}}
+        shown = {
+            "name": f"{data['origin']}, trial {data['trials'][test[0]]}",
+            "truth": data["y"][test[0]],
+            **{n: y[0] for n, y in said.items()},
+        }
     results.append({name: pd.DataFrame(scores).mean() for name, scores in rows.items()})
 
 pd.DataFrame({name: pd.DataFrame([r[name] for r in results]).mean() for name in results[0]}).T.round(1)
@@ -1036,9 +1047,7 @@ table
 
 # %% tags=["experiment"]
 names = ["truth", "frame-wise", "LSTM", "bidirectional", "window", "window, vote"]
-plots.show_ribbons(
-    {name: shown[name] for name in names}, trial.gestures, rate_hz=5, title=f"Simulated trial {shown['name']}"
-)
+plots.show_ribbons({name: shown[name] for name in names}, trial.gestures, rate_hz=5, title=shown["name"])
 
 # %% [markdown]
 # The LSTM cannot know the future, so at a change it is late, or guesses. Everything that must act *while* the surgeon works has

@@ -133,6 +133,23 @@ def test_hands_do_what_the_gestures_say():
     assert np.max(reached) < 0.4  # a needle that was reached is held
 
 
+def pose(*gestures, right="centre", left="beside", right_open=False, left_open=False):
+    """Where the hands are meant to be, and which grippers are open, after these gestures."""
+    for gesture in gestures:
+        for stroke in MOVES[gesture].strokes:
+            right, left = stroke.right or right, stroke.left or left
+            right_open = right_open if stroke.right_rad is None else stroke.right_rad > 0.4
+            left_open = left_open if stroke.left_rad is None else stroke.left_rad > 0.4
+    return right, left, right_open, left_open
+
+
+def test_some_gestures_end_in_one_pose_so_that_only_what_came_before_tells_them_apart():
+    assert pose("G3", "G6", "G4") == pose("G3", "G6", "G4", "G8")  # transferred, or oriented after a transfer
+    assert pose("G3", "G6") == pose("G3", "G6", "G10")  # pulled, or loosened and pulled again
+    assert pose("G8", "G2") == pose("G8", "G2", "G2")  # positioned once, or again
+    assert pose("G3", "G6") != pose("G3", "G6", "G9")  # but the hand that helps to tighten is at the right
+
+
 def test_tables_fit_together():
     assert set(MOVES) == set(GESTURES)
     states = {g for table in (GRAMMAR, SLIPS) for follow in table.values() for g in follow} | {"G11"}

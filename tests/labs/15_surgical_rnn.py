@@ -395,4 +395,39 @@ def segmental_f1(truth, predicted, overlap):
 }
 
 # Mutants of the reference answers that are no other program.
-EQUIVALENT = {}
+_NO_HIT = "what stands there before a true segment overlaps is used only for an overlap of at least k, which is above 0"
+EQUIVALENT = {
+    "both_ways": {
+        "`both = torch.cat([ahead, reverse_padded(back, lengths)], dim=2)` -> "
+        "`both = torch.cat([reverse_padded(back, lengths), ahead], dim=2)`": (
+            "the last layer learns its weights for either order"
+        ),
+    },
+    "prepare_trial": {
+        "`spread[spread == 0] = 1` -> `spread[spread == 0] = 2`": "a signal that never changes is 0 over any number",
+        "`spread[spread == 0] = 1` -> `spread[spread == 0] = -1`": "a signal that never changes is 0 over any number",
+    },
+    "to_segments": {
+        "`for frame in range(1, len(labels) + 1):` -> `for frame in range(0, len(labels) + 1):`": (
+            "frame 0 has the label of the first segment, so nothing ends there"
+        ),
+    },
+    "edit_distance": {
+        "`table[:, 0] = np.arange(len(truth) + 1) table[0] = np.arange(len(predicted) + 1)` -> "
+        "`table[0] = np.arange(len(predicted) + 1) table[:, 0] = np.arange(len(truth) + 1)`": (
+            "both put 0 where row and column meet"
+        ),
+    },
+    "segmental_f1": {
+        "`best, best_iou = -1, 0.0` -> `best_iou, best = -1, 0.0`": _NO_HIT,
+        "`best, best_iou = -1, 0.0` -> `best, best_iou = 0.0, -1`": _NO_HIT,
+        "`best, best_iou = -1, 0.0` -> `best, best_iou = 1, 0.0`": _NO_HIT,
+        "`best, best_iou = -1, 0.0` -> `best, best_iou = -2, 0.0`": _NO_HIT,
+        "`best, best_iou = -1, 0.0` -> `best, best_iou = -0, 0.0`": _NO_HIT,
+        "`best, best_iou = -1, 0.0` -> `best, best_iou = -1, -1.0`": _NO_HIT,
+        "`shared = max(min(end, true_end) - max(start, true_start), 0)` -> "
+        "`shared = max(min(end, true_end) - max(start, true_start), -1)`": (
+            "segments that do not overlap get an IoU below 0 instead of 0, and are no hits either way"
+        ),
+    },
+}
