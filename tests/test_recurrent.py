@@ -115,9 +115,10 @@ def test_the_papers_size():
     assert counted == 2 * direction + 2048 * 10 + 10
 
 
-def test_dropout_is_for_training_only():
+@pytest.mark.parametrize("shares", [(0.5, None), (0.5, 0.0), (0.0, 0.5)])
+def test_dropout_is_for_training_only(shares):
     torch.manual_seed(6)
-    net = GestureLSTM(2, 3, n_hidden=8, dropout=0.5)
+    net = GestureLSTM(2, 3, n_hidden=8, dropout=shares[0], input_dropout=shares[1])
     x, lengths = torch.randn(1, 5, 2), torch.tensor([5])
     assert (net(x, lengths) - net(x, lengths)).abs().max() > 1e-3
     net.eval()

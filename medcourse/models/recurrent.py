@@ -122,7 +122,9 @@ class GestureLSTM(nn.Module):
     bidirectional
         Read backwards, too. Then nothing can be said before a sequence has ended.
     dropout
-        Share of inputs and of outputs that is silenced in training, in [0, 1). The paper has 0.5.
+        Share of outputs that is silenced in training, in [0, 1). The paper has 0.5.
+    input_dropout
+        The same of inputs; as `dropout` unless given.
 
     Examples
     --------
@@ -139,16 +141,18 @@ class GestureLSTM(nn.Module):
         n_hidden: int = 1024,
         bidirectional: bool = False,
         dropout: float = 0.5,
+        input_dropout: float | None = None,
     ) -> None:
         super().__init__()
         self.forwards = nn.LSTM(n_inputs, n_hidden, batch_first=True)
         self.backwards = nn.LSTM(n_inputs, n_hidden, batch_first=True) if bidirectional else None
         self.dropout = nn.Dropout(dropout)
+        self.input_dropout = nn.Dropout(dropout if input_dropout is None else input_dropout)
         self.to_logits = nn.Linear(n_hidden * (1 + bidirectional), n_classes)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map a padded batch (B, T, n_inputs) and its lengths (B,) to raw logits (B, T, n_classes)."""
-        x = self.dropout(x)
+        x = self.input_dropout(x)
         outputs = self.forwards(x)[0]  # (B, T, H): padding comes after, so no frame has seen it
         if self.backwards is not None:
             # Turned around as a whole, the padding would come first, and be what the network has read by then.
