@@ -21,7 +21,7 @@ class VesselNet(nn.Module):
     Parameters
     ----------
     side_px
-        Of the patch, at least 13, or 16 without padding. The paper has 31.
+        Of the patch, at least 7, or 16 without padding. The paper has 31.
     maps
         Feature maps of each convolution. The paper has 64.
     hidden

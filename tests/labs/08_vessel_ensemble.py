@@ -16,6 +16,35 @@ MISTAKES = {
         "without repetition": [
             ("places[rng.integers(len(places), size=n // 2)]", "places[rng.permutation(len(places))[: n // 2]]")
         ],
+        "without repetition where there are enough": [
+            (
+                "places[rng.integers(len(places), size=n // 2)]",
+                "rng.choice(places, n // 2, replace=n // 2 > len(places))",
+            )
+        ],
+        "the last one never": [("rng.integers(len(places), size", "rng.integers(len(places) - 1, size")],
+        "rows and columns drawn apart": [
+            (
+                "places[rng.integers(len(places), size=n // 2)]",
+                "np.stack([rng.choice(axis, n // 2) for axis in places.T], axis=1)",
+            )
+        ],
+        "one list's numbers for both": """
+def patch_centres(vessels, field, n, seed):
+    rng = np.random.default_rng(seed)
+    on, off = np.argwhere(vessels & field), np.argwhere(~vessels & field)
+    chosen = rng.integers(len(on), size=n // 2)
+    return np.concatenate([on[chosen], off[chosen]])
+""",
+        "vessels in turn": """
+def patch_centres(vessels, field, n, seed):
+    rng = np.random.default_rng(seed)
+    on, off = np.argwhere(vessels & field), np.argwhere(~vessels & field)
+    return np.concatenate([on[np.arange(n // 2) % len(on)], off[rng.integers(len(off), size=n // 2)]])
+""",
+        "marks erased for good": [
+            ("rng = np.random.default_rng(seed)", "rng = np.random.default_rng(seed)\n    vessels &= field")
+        ],
     },
     "cut_patches": {
         "the corner instead of the middle": [
@@ -45,6 +74,18 @@ MISTAKES = {
         "made for 31 pixels only": [("(side - 3) // 2 // 2", "7")],
         "one logit": [("nn.Linear(hidden, 2)", "nn.Linear(hidden, 1)")],
         "one convolution used twice": [("self.third = nn.Conv2d(maps, maps, 4)", "self.third = self.second")],
+        "the third made and not used": [("(self.second, self.third)", "(self.second, self.second)")],
+        "padded convolutions without ReLU": [("(1, 2, 1, 2))).relu(), 2)", "(1, 2, 1, 2))), 2)")],
+        "odd rows kept": [
+            ("(1, 2, 1, 2))).relu(), 2)", "(1, 2, 1, 2))).relu(), 2, ceil_mode=True)"),
+            ("(side - 3) // 2 // 2", "-(-(side - 3) // 4)"),
+        ],
+        "dropout in testing, too": [
+            (
+                "self.dropout(self.hidden(x.flatten(1)).relu())",
+                "functional.dropout(self.hidden(x.flatten(1)).relu(), self.dropout.p)",
+            )
+        ],
     },
     "ensemble_mean": {
         "logits averaged first": [
@@ -55,6 +96,8 @@ MISTAKES = {
         "softmax over networks": [("softmax(dim=-1)", "softmax(dim=0)")],
         "the median": [(".mean(dim=0)", ".median(dim=0).values")],
         "overflows": [("logits.softmax(dim=-1)", "(logits.exp() / logits.exp().sum(-1, keepdim=True))")],
+        "logits clipped": [("logits.softmax", "logits.clamp(-20, 20).softmax")],
+        "class 1 alone": [("logits.softmax(dim=-1)[..., 1]", "logits[..., 1].sigmoid()")],
         "geometric mean": [(".mean(dim=0)", ".log().mean(dim=0).exp()")],
     },
     "score_inside": {
@@ -142,6 +185,10 @@ class MemberNet(nn.Module):
     def forward(self, x):
         return self.layers(x)
 """,
+        "a layer that waits for its size": [
+            ("nn.Linear(maps * grid * grid, hidden)", "nn.LazyLinear(hidden)"),
+            ("        grid = (side - 3) // 2 // 2\n", ""),
+        ],
         "padding='same', pool before ReLU": [
             (
                 "functional.max_pool2d(convolve(functional.pad(x, (1, 2, 1, 2))).relu(), 2)",
@@ -205,4 +252,21 @@ def disagreement(probabilities):
 }
 
 # Mutants of the reference answers that are no other program.
-EQUIVALENT = {}
+EQUIVALENT = {
+    "cut_patches": {
+        "`return np.stack(patches).transpose(0, 3, 1, 2)` -> `return np.stack(patches).transpose(0, 3, 1, -2)`": "of four axes -2 is 2"
+    },
+    "member": {
+        "`for convolve in (self.second, self.third):` -> `for convolve in (self.third, self.second):`": (
+            "the same layers under other names: both have the same sizes and are born alike"
+        )
+    },
+    "ensemble_mean": {
+        "`return logits.softmax(dim=-1)[..., 1].mean(dim=0)` -> `return logits.softmax(dim=-1)[..., -1].mean(dim=0)`": (
+            "of two classes -1 is 1"
+        )
+    },
+    "score_inside": {
+        '`"brier": np.mean((p - y) ** 2),` -> `"brier": np.mean((y - p) ** 2),`': "a square does not know its sign"
+    },
+}
