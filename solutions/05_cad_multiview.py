@@ -387,13 +387,14 @@ class Stream(nn.Module):
 
 # %% nbgrader={"grade": true, "grade_id": "stream_shapes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # A plane becomes `features` numbers.
+net = Stream(side=64)
 close(
-    tuple(Stream(side=64)(torch.zeros(2, 1, 64, 64)).shape),
+    tuple(net(torch.zeros(2, 1, 64, 64)).shape),
     (2, 16),
     "the shape for two planes of 64 x 64",
     "a row for each plane of the batch",
 )
-n_weights = sum(parameter.numel() for parameter in Stream(side=64).parameters())
+n_weights = sum(parameter.numel() for parameter in net.parameters())
 close(
     n_weights,
     49104,
@@ -418,8 +419,9 @@ for side, maps, features in [(32, (3, 4, 5), 6), (41, (2, 5, 3), 7), (24, (2, 2,
 # %% nbgrader={"grade": true, "grade_id": "stream_value", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # The right layers. With all weights of a layer equal, the output depends on the structure alone.
 net = Stream(side=24, maps=(2, 3, 4), features=5)
-testing.set_weights(net, bias=-0.05)
 ramp = torch.linspace(-1, 2, 24 * 24).reshape(1, 1, 24, 24)
+net(ramp)  # a layer may wait for its first input to know its size
+testing.set_weights(net, bias=-0.05)
 close(
     net(ramp)[0, 2],
     0.7565,
@@ -433,6 +435,7 @@ for bias, shift in [(-0.05, 0.3), (-0.6, 0.2), (0.1, -1.5)]:
     image = torch.as_tensor(rng.normal(shift, 1.0, (4, 1, 30, 30)), dtype=torch.float32)
     net, reference = Stream(side=30, maps=(2, 3, 4), features=5), multiview.Stream(30, maps=(2, 3, 4), features=5)
     for network in (net, reference):
+        network(image)
         testing.set_weights(network, bias=bias)
     with torch.no_grad():
         close(
@@ -441,6 +444,20 @@ for bias, shift in [(-0.05, 0.3), (-0.6, 0.2), (0.1, -1.5)]:
             f"the features of four noisy planes, biases {bias:g}",
             "maximum pooling? a ReLU after each convolution and after the dense layer?",
         )
+# Half of the plane is dark: there each convolution gives less than 0, and the ReLU behind it counts.
+image = torch.as_tensor(rng.uniform(0, 2, (4, 1, 48, 48)), dtype=torch.float32)
+image[..., :24] = 0.0
+net, reference = Stream(side=48, maps=(2, 3, 4), features=5), multiview.Stream(48, maps=(2, 3, 4), features=5)
+for network in (net, reference):
+    network(image)
+    testing.set_weights(network, bias=-0.1)
+with torch.no_grad():
+    close(
+        net(image),
+        reference(image),
+        "the features of planes that are dark on the left",
+        "does each convolution have its ReLU?",
+    )
 ### END HIDDEN TESTS
 
 
@@ -473,7 +490,9 @@ class LateFusion(nn.Module):
 
 # %% nbgrader={"grade": true, "grade_id": "late_fusion_shared", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # One stream for all views, and features side by side: the number of weights tells.
-n_weights = sum(parameter.numel() for parameter in LateFusion(n_views=9).parameters())
+net = LateFusion(n_views=9)
+net(torch.zeros(1, 9, 64, 64))
+n_weights = sum(parameter.numel() for parameter in net.parameters())
 close(
     n_weights,
     49104 + 9 * 16 + 1,
@@ -483,11 +502,10 @@ close(
 ### BEGIN HIDDEN TESTS
 for views, features in [(1, 4), (3, 5), (6, 3)]:
     stream = sum(p.numel() for p in multiview.Stream(24, maps=(2, 3, 4), features=features).parameters())
-    n_weights = sum(
-        p.numel() for p in LateFusion(n_views=views, side=24, maps=(2, 3, 4), features=features).parameters()
-    )
+    net = LateFusion(n_views=views, side=24, maps=(2, 3, 4), features=features)
+    net(torch.zeros(2, views, 24, 24))
     close(
-        n_weights,
+        sum(p.numel() for p in net.parameters()),
         stream + views * features + 1,
         f"the number of weights for {views} views and {features} features",
         "is n_views used? are all weights registered?",
@@ -497,8 +515,9 @@ for views, features in [(1, 4), (3, 5), (6, 3)]:
 # %% nbgrader={"grade": true, "grade_id": "late_fusion_logits", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # A logit for each candidate, from its own views.
 net = LateFusion(n_views=3, side=24, maps=(2, 3, 4), features=5)
-testing.set_weights(net, bias=-0.05)
 candidates = torch.linspace(-1, 2, 2 * 3 * 24 * 24).reshape(2, 3, 24, 24)
+net(candidates)
+testing.set_weights(net, bias=-0.05)
 close(
     net(candidates),
     torch.tensor([-0.00803, 1.0762]),
@@ -513,8 +532,15 @@ for views in (1, 4):
     net = LateFusion(n_views=views, side=24, maps=(2, 3, 4), features=5)
     reference = multiview.MultiViewNet(views, side=24, maps=(2, 3, 4), features=5, dropout=0.0)
     for network in (net, reference):
+        network(candidates)
         testing.set_weights(network, bias=-0.05)
     with torch.no_grad():
+        close(
+            net(candidates[:1]),
+            reference(candidates[:1])[:, 0],
+            f"the logits of a batch of one candidate with {views} views",
+            "one candidate is a batch, too",
+        )
         close(
             net(candidates),
             reference(candidates)[:, 0],

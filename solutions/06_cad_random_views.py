@@ -454,6 +454,8 @@ for largest in (3.0, 8.0):
         "the length of the whole vector is share * largest_mm",
     )
 close(shift_mm(np.array([0.0, -2.0, 0.0]), 0.0), np.zeros(3), "a shift of share 0")
+_, after = testing.inout(shift_mm, np.array([0.0, -2.0, 0.0]), 0.5)
+close(after[0], np.array([0.0, -2.0, 0.0]), "the direction after the call", "work on a copy")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -605,7 +607,7 @@ def read_view(volume: np.ndarray, spacing_mm: tuple, points: np.ndarray, window:
     Parameters
     ----------
     volume : (Z, Y, X) array
-        Hounsfield units.
+        Hounsfield units, whole numbers or floats.
     spacing_mm : (float, float, float)
         Size of a voxel along (z, y, x), in mm.
     points : (..., 3) array
@@ -620,7 +622,7 @@ def read_view(volume: np.ndarray, spacing_mm: tuple, points: np.ndarray, window:
     """
     ### BEGIN SOLUTION
     voxels = np.moveaxis(points / np.array(spacing_mm), -1, 0)  # (3, ...)
-    hu = ndimage.map_coordinates(volume, voxels, order=1, mode="nearest")
+    hu = ndimage.map_coordinates(volume, voxels, output=float, order=1, mode="nearest")
     low, high = window
     return np.clip((hu - low) / (high - low), 0, 1)
     ### END SOLUTION
@@ -630,7 +632,7 @@ def read_view(volume: np.ndarray, spacing_mm: tuple, points: np.ndarray, window:
 # <details><summary>Hint</summary>
 #
 # `ndimage.map_coordinates(volume, where, order=1, mode="nearest")` wants the coordinates on the *first* axis, (3, ...):
-# `np.moveaxis(points, -1, 0)`. Clip after scaling.
+# `np.moveaxis(points, -1, 0)`. Clip after scaling. CT is stored in whole numbers: what does this function give back for those?
 #
 # </details>
 
@@ -666,6 +668,12 @@ close(
     np.array([0.07, 0.21]),
     "the values outside of the scan",
     "the nearest voxel is repeated",
+)
+close(
+    read_view(np.array([[[10, 15]]], np.int16), (1.0, 1.0, 1.0), np.array([[0.0, 0.0, 0.25]]), window=(0.0, 100.0)),
+    np.array([0.1125]),
+    "the value a quarter of the way from 10 to 15 HU, stored as whole numbers",
+    "what type comes back from the interpolation?",
 )
 ### END HIDDEN TESTS
 
@@ -929,6 +937,8 @@ close(
     "the running mean of logits as large as 1000",
     "the exponential overflows: subtract the larger logit first",
 )
+_, after = testing.inout(running_probability, np.array([[[2.0, 1.0], [0.0, 3.0]]]))
+close(after[0], np.array([[[2.0, 1.0], [0.0, 3.0]]]), "the logits after the call", "work on a copy")
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -43,6 +43,9 @@ MISTAKES = {
         "average pooling": [("nn.MaxPool2d(2)", "nn.AvgPool2d(2)")],
         "no ReLU after the dense layer": [("features), nn.ReLU())", "features))")],
         "no ReLU after convolutions": [("nn.ReLU(), nn.MaxPool2d(2)", "nn.MaxPool2d(2)")],
+        "no ReLU after the last convolution": [
+            ("nn.ReLU(), nn.MaxPool2d(2)]", "*[nn.ReLU()] * (len(layers) < 6), nn.MaxPool2d(2)]")
+        ],
         "all kernels 3 pixels": [("(5, 3, 3)", "(3, 3, 3)")],
         "side fixed at 64": [("left, before, layers = side, 1, []", "left, before, layers = 64, 1, []")],
         "a global mean instead of the place": [
@@ -68,6 +71,7 @@ MISTAKES = {
             ("seen.reshape(len(planes), -1)", "seen.reshape(len(planes), planes.shape[1], -1).mean(1)"),
         ],
         "a sigmoid at the end": [("[:, 0]  # (B,)", "[:, 0].sigmoid()")],
+        "a batch of one loses its axis": [("[:, 0]  # (B,)", ".squeeze()")],
         "logits as a column": [("[:, 0]  # (B,)", "")],
         "views of different candidates mixed": [
             ("planes.flatten(0, 1)[:, None]", "planes.transpose(0, 1).flatten(0, 1)[:, None]")
@@ -270,6 +274,7 @@ def nine_planes():
 """,
     },
     "stream": {
+        "a layer that waits for its size": [("nn.Linear(before * left**2, features)", "nn.LazyLinear(features)")],
         "layers by name, pooling before the ReLU": """
 class Stream(nn.Module):
     def __init__(self, side=64, maps=(24, 32, 48), features=16):

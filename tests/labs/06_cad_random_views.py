@@ -66,6 +66,11 @@ MISTAKES = {
         "always about z": [("a, b, c = axis / np.linalg.norm(axis)", "a, b, c = 1.0, 0.0, 0.0")],
     },
     "shift_mm": {
+        "the direction changed for the caller": """
+def shift_mm(direction, share, largest_mm=3.0):
+    direction /= np.linalg.norm(direction)
+    return share * largest_mm * direction
+""",
         "up to 3 mm along each axis": [
             ("direction / np.linalg.norm(direction)", "direction / np.abs(direction).max()")
         ],
@@ -101,6 +106,7 @@ MISTAKES = {
         ],
     },
     "read_view": {
+        "whole Hounsfield units": [(", output=float", "")],
         "millimetres taken for voxels": [("points / np.array(spacing_mm)", "points")],
         "spacing in the order x, y, z": [("np.array(spacing_mm)", "np.array(spacing_mm)[::-1]")],
         "multiplied by the spacing": [("points / np.array(spacing_mm)", "points * np.array(spacing_mm)")],
@@ -141,6 +147,12 @@ def all_views(scales_mm, shifts_mm, rotations):
 """,
     },
     "running_probability": {
+        "the logits changed for the caller": """
+def running_probability(logits):
+    logits -= logits.max(axis=-1, keepdims=True)
+    odds = np.exp(logits)
+    return np.cumsum(odds[..., 1] / odds.sum(axis=-1), axis=1) / np.arange(1, logits.shape[1] + 1)
+""",
         "softmax of the mean logits": """
 def running_probability(logits):
     mean = np.cumsum(logits, axis=1) / np.arange(1, logits.shape[1] + 1)[:, None]
