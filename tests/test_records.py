@@ -6,6 +6,7 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from medcourse.errors import CourseError
+from medcourse.grading.harmless import markdown
 from medcourse.grading.records import fill
 
 
@@ -52,6 +53,14 @@ def test_cost_and_effects_are_the_measured_ones(course):
     )
     table = filled(course, "{{effects}}").source.splitlines()
     assert table[2:] == ["| more | none | 1.2 (1 to 1.5) | holds |", "| more | none |  | cannot be told |"]
+
+
+def test_a_claim_with_bars_stays_in_its_column_of_the_table(course):
+    path = course / "bench/results/effects.json"
+    row = {"unit": "07_x", "claim": "|a - b| below 1", "paper_figure": "none", "ours": 1.0, "low": 1.0, "high": 1.0}
+    path.write_text(json.dumps({"rows": [{**row, "verdict": "holds", "data": "simulated"}]}))
+    html = str(markdown(filled(course, "{{effects}}").source))
+    assert [html.count("<td>"), html.count("<td>|a - b| below 1</td>"), html.count("<td>holds</td>")] == [4, 1, 1]
 
 
 def test_speed_stands_beside_what_flops_predict(course):

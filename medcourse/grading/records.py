@@ -75,7 +75,8 @@ def effects_table(root: Path, slug: str) -> str:
     lines = ["| claim | the paper | ours (95 % interval) | verdict |", "|---|---|---|---|"]
     for row in rows:
         ours = "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
-        lines.append(f"| {row['claim']} | {row['paper_figure']} | {ours} | {row['verdict']} |")
+        claim, figure = (row[name].replace("|", "\\|") for name in ("claim", "paper_figure"))  # a bar ends a cell
+        lines.append(f"| {claim} | {figure} | {ours} | {row['verdict']} |")
     return "\n".join(lines)
 
 
