@@ -23,6 +23,8 @@ from medcourse.errors import CourseError
 FULL, SMALL = (512, 256, 128, 64), (64, 32, 16, 8)
 SIDE_PX = 64
 LATENT = 32
+N_SHIPPED = 5
+"""Trainings whose weights come with the course: seeds 0 to N_SHIPPED - 1 of `load_oct_networks`."""
 
 
 class Generator(nn.Module):
@@ -243,13 +245,13 @@ def _check_widths(widths: Sequence[int]) -> None:
 def load_oct_networks(seed: int = 0) -> Bunch:
     """Load networks that were trained on healthy patches of `make_oct_patches`, and ship with the course.
 
-    `bench/anogan.py` made them; `weights/anogan_oct.json` says how. Each seed has eyes, first weights and order of its
-    own: five independent trainings.
+    `bench/anogan.py` made them; `weights/anogan_oct.json` says how. Each seed is a training of its own, with other
+    eyes, first weights and order.
 
     Parameters
     ----------
     seed
-        0 to 4.
+        0 to `N_SHIPPED` - 1.
 
     Returns
     -------
