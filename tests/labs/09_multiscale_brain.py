@@ -53,10 +53,14 @@ def draw_places(labels, per_class, epoch, seed):
         "always the first pixels": [
             ("pixels[rng.integers(len(pixels), size=per_class)]", "np.resize(pixels, (per_class, 3))")
         ],
-        "the same in every epoch": [("[seed, epoch]", "[seed]")],
-        "seed and epoch added": [("[seed, epoch]", "seed + epoch")],
-        "the seed is ignored": [("[seed, epoch]", "[epoch]")],
-        "no seed": [("default_rng([seed, epoch])", "default_rng()")],
+        "the same in every epoch": [
+            ("rng = np.random.default_rng([seed, epoch])", "rng = np.random.default_rng([seed])")
+        ],
+        "seed and epoch added": [
+            ("rng = np.random.default_rng([seed, epoch])", "rng = np.random.default_rng(seed + epoch)")
+        ],
+        "the seed is ignored": [("rng = np.random.default_rng([seed, epoch])", "rng = np.random.default_rng([epoch])")],
+        "no seed": [("rng = np.random.default_rng([seed, epoch])", "rng = np.random.default_rng()")],
         "per_class in all": [
             ("size=per_class", "size=per_class // len(np.unique(labels[labels > 0]))"),
         ],
@@ -323,4 +327,21 @@ def dense_branch(image, side, layers):
 }
 
 # Mutants of the reference answers that are no other program.
-EQUIVALENT = {}
+EQUIVALENT = {
+    "cut_patches": {
+        '`padded = np.pad(images, ((0, 0), (half, half), (half, half)), mode="reflect")` -> '
+        '`padded = np.pad(images, ((0, 1), (half, half), (half, half)), mode="reflect")`': (
+            "one more slice at the end, which no place names"
+        ),
+    },
+    "full_as_kernel": {
+        "`side = round((weight.shape[1] / maps) ** 0.5)` -> `side = round((weight.shape[1] // maps) ** 0.5)`": (
+            "the number of columns is a multiple of the number of maps"
+        ),
+    },
+    "dense_branch": {
+        "`return x[0, :, : image.shape[0], : image.shape[1]]` -> `return x[-1, :, : image.shape[0], : image.shape[1]]`": (
+            "there is one image in the batch"
+        ),
+    },
+}
