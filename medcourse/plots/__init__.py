@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cytometry": ["show_events"],
         "demos": ["demo"],
         "figures": ["Live", "describe", "panels"],
+        "grammar": ["count_steps", "draw_grammar"],
         "hands": ["show_hands", "view_hands"],
         "images": ["overlay", "show_image", "show_images", "show_map"],
         "kernels": ["show_kernels"],
