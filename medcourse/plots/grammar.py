@@ -114,8 +114,9 @@ def _step(ax: Axes, tail: np.ndarray, head: np.ndarray, share: float, colour: st
     if np.allclose(tail, head):  # the state again: a loop outside of the circle
         out = tail / np.linalg.norm(tail)
         side = np.array([-out[1], out[0]])
-        tail, head = tail + _NODE * (out + 0.7 * side), head + _NODE * (out - 0.7 * side)
-        ax.add_patch(FancyArrowPatch(tail, head, connectionstyle="arc3,rad=-1.6", **look))
-        return
-    along = (head - tail) / np.linalg.norm(head - tail)
-    ax.add_patch(FancyArrowPatch(tail + _NODE * along, head - _NODE * along, connectionstyle="arc3,rad=0.15", **look))
+        tail, head, bend = tail + _NODE * (out + 0.7 * side), head + _NODE * (out - 0.7 * side), -1.6
+    else:
+        along = (head - tail) / np.linalg.norm(head - tail)
+        tail, head, bend = tail + _NODE * along, head - _NODE * along, 0.15
+    ends = [(float(x), float(y)) for x, y in (tail, head)]
+    ax.add_patch(FancyArrowPatch(ends[0], ends[1], connectionstyle=f"arc3,rad={bend}", **look))
