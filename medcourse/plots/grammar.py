@@ -85,7 +85,8 @@ def draw_grammar(
         said.append(f"{state}: {', '.join(f'{n} {100 * share:.0f} %' for n, share in listed)}.")
     for name, place in places.items():
         ax.text(
-            *place,
+            float(place[0]),
+            float(place[1]),
             name,
             ha="center",
             va="center",
