@@ -768,7 +768,7 @@ SCALES = (
 SINGLE = {"small": SCALES[:1], "medium": SCALES[1:2], "large": SCALES[2:]}
 BY_PLACE = ["ventricles", "outer fluid", "cerebellum"]
 AGES = ("newborn", "young", "ageing") if effects.thorough() else ("ageing",)
-N_TRAIN, N_TEST, STEPS = (8, 4, 300) if effects.thorough() else (4, 2, 50)
+N_TRAIN, N_TEST, STEPS = (6, 3, 250) if effects.thorough() else (4, 2, 50)
 PER_CLASS, BATCH = 100, 64
 
 
@@ -1038,7 +1038,7 @@ table = effects.report(
 table
 
 # %% [markdown]
-# **Before you read on:** which rows say *not shown*, and is that the paper's fault, or that of fifty steps? The course ran the same cells with 300 steps, on
+# **Before you read on:** which rows say *not shown*, and is that the paper's fault, or that of fifty steps? The course ran the same cells with 250 steps, on
 # more people and all three ages. Means over ages and people:
 #
 # <details><summary>The course's longer run</summary>
@@ -1135,10 +1135,12 @@ show_newborn()
 # what will go wrong, by which mechanism, and would rescaling the grey values help? Use a picture or a number of your run.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_newborn", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
-# In T1-weighted MR of an adult white matter is brighter than cortex, because myelin shortens T1. A newborn's white matter has no myelin yet, holds more water, and is
-# darker. The program has learned *bright inside, darker rim* and gives white matter's name to cortex, and the other way round; in my run the mean Dice over the shared
-# parts fell when the network of ageing adults met newborns. Rescaling shifts and stretches grey values but keeps their order, so it cannot help; turning
-# the contrast round might for two tissues, not for stem and deep nuclei, which have myelin already. One needs newborns with labels to train on, and at least to test on.
+# In T1-weighted MR of an adult white matter is brighter than cortex, because myelin shortens T1. A newborn's white matter has no myelin yet, holds more
+# water, and is darker. The program has learned *bright inside, darker rim* and gives white matter's name to cortex, and the other way round; in my run the
+# mean Dice over the shared parts fell when the network of ageing adults met newborns.
+#
+# Rescaling shifts and stretches grey values but keeps their order, so it cannot help; turning the contrast round might for two tissues, not for stem and
+# deep nuclei, which have myelin already. One needs newborns with labels to train on, and at least to test on.
 #
 # === BEGIN MARK SCHEME ===
 # 1 point: the order of grey and white is reversed, with its cause (myelin, water, T1).
@@ -1151,10 +1153,12 @@ show_newborn()
 # wrong with that, and what could be done with the number before it goes into a report?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_calibration", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
-# The softmax answers the question of training, where each class has a share of one eighth. In a brain lesions are about one pixel in two hundred. By Bayes' rule
-# the probability under balanced classes is too high for rare ones: in my run the mean probability of lesion was many times the share of lesions. It still
-# ranks pixels. Multiply each class by its share in brains over its share in training and normalise again (add the logarithm of that ratio to the logits), or
-# calibrate on brains drawn as they come; then check by a calibration curve. Marking lesions at the largest softmax gives too many of them.
+# The softmax answers the question of training, where each class has a share of one eighth. In a brain lesions are about one pixel in two hundred. By Bayes'
+# rule the probability under balanced classes is too high for rare ones: in my run the mean probability of lesion was many times the share of lesions. It still
+# ranks pixels.
+#
+# Multiply each class by its share in brains over its share in training and normalise again (add the logarithm of that ratio to the logits), or calibrate on
+# brains drawn as they come; then check by a calibration curve. Marking lesions at the largest softmax gives too many of them.
 #
 # === BEGIN MARK SCHEME ===
 # 1 point: training had other class frequencies than use, so the probability of a rare class is too high.
