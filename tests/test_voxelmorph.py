@@ -135,6 +135,14 @@ def test_pairs_are_of_two_people_and_repeat():
         random_pairs(images[:1], batch=2, seed=0)
 
 
+def test_an_atlas_is_the_fixed_image_of_every_pair():
+    images, atlas = torch.arange(3.0)[:, None, None].expand(3, 4, 4), torch.full((4, 4), 9.0)
+    pairs, _ = random_pairs(images, batch=30, seed=1, atlas=atlas)(0)
+    assert (pairs[:, 1] == 9).all()
+    assert set(pairs[:, 0].flatten().tolist()) == {0.0, 1.0, 2.0}
+    assert random_pairs(images[:1], batch=2, seed=0, atlas=atlas)(0)[0].shape == (2, 2, 4, 4)
+
+
 def blobs(n, size=32, seed=0):
     """A soft disc each, at places that differ by a few pixels."""
     rng = np.random.default_rng(seed)

@@ -22,6 +22,12 @@ def test_the_fixed_image_is_the_moving_one_read_at_the_known_places(pairs):
         np.testing.assert_allclose(fixed[inside], np.clip(read, 0, 1)[inside], atol=1e-5)
 
 
+def test_the_map_back_leads_from_the_bent_brain_to_the_other(pairs):
+    for moving, fixed, inverse in zip(pairs.moving, pairs.fixed, pairs.inverse_px, strict=True):
+        back = ndi.map_coordinates(fixed, np.indices(fixed.shape) + inverse, order=3, mode="nearest")
+        assert np.mean((back - moving) ** 2) < 0.05 * np.mean((fixed - moving) ** 2)
+
+
 def test_labels_move_with_the_image_and_stay_whole_numbers_of_the_same_brain(pairs):
     for moving, fixed, displacement in zip(pairs.moving_labels, pairs.fixed_labels, pairs.displacement_px, strict=True):
         assert set(np.unique(fixed)) <= set(np.unique(moving))

@@ -139,7 +139,8 @@ def warp_brains(
     Bunch
         moving, fixed : (N, *S) float32. moving_labels, fixed_labels : (N, *S). displacement_px : (N, d, *S) float32,
         components in the order of the axes: what lies at x in the fixed image lies at x + u(x) in the moving one.
-        velocity_px : (N, d, *S) float32, whose flow that is. spacing_mm. description.
+        inverse_px : the same for the map back, which registers the fixed image onto the moving one. velocity_px :
+        (N, d, *S) float32, whose flow the map is. spacing_mm. description.
 
     Raises
     ------
@@ -150,7 +151,8 @@ def warp_brains(
         raise CourseError(f"labels must match images (N, H, W) or (N, D, H, W), {images.shape}, got {labels.shape}")
     check_ranges([("noise", noise, 0, 1)])
     parts: dict[str, list[NDArray[np.generic]]] = {
-        key: [] for key in ("moving", "fixed", "moving_labels", "fixed_labels", "displacement_px", "velocity_px")
+        key: []
+        for key in ("moving", "fixed", "moving_labels", "fixed_labels", "displacement_px", "inverse_px", "velocity_px")
     }
     for number, (image, marks) in enumerate(zip(images, labels, strict=True)):
         velocity = make_velocity(
@@ -170,6 +172,7 @@ def warp_brains(
         parts["moving_labels"].append(marks)
         parts["fixed_labels"].append(bent_marks)
         parts["displacement_px"].append(displacement)
+        parts["inverse_px"].append(follow(-velocity))
         parts["velocity_px"].append(velocity)
     return Bunch(
         **{key: np.stack(values) for key, values in parts.items()},

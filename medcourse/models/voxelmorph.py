@@ -226,31 +226,39 @@ def displacement_loss(displacement: Tensor, pair: Tensor, *, smoothness: float =
     return functional.mse_loss(moved, pair[:, 1:]) + smoothness * dims * roughness(displacement)
 
 
-def random_pairs(images: Tensor, *, batch: int, seed: int) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Return what `training.fit` asks for its batches: pairs of two different people, drawn at random.
+def random_pairs(
+    images: Tensor, *, batch: int, seed: int, atlas: Tensor | None = None
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Return what `training.fit` asks for its batches: pairs of people, drawn at random.
 
     Parameters
     ----------
     images
-        (N, *S), N >= 2, a person each.
+        (N, *S), a person each; N >= 2 without an atlas.
     batch
         Pairs a step.
     seed
         Same seed, same pairs, step by step.
+    atlas
+        (*S), the fixed image of every pair, as in the paper; if not given, another person is.
 
     Returns
     -------
     callable
         `batch(step)` returns the pairs (B, 2, *S) twice: for the network, and for the loss, which needs no labels.
     """
-    if len(images) < 2:
+    if len(images) < 2 and atlas is None:
         raise CourseError(f"pairs need at least two people, got {len(images)}")
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
         chance = torch.Generator().manual_seed(1_000_003 * seed + step)
         first = torch.randint(len(images), (batch,), generator=chance)
-        shift = torch.randint(1, len(images), (batch,), generator=chance)  # never the same person
-        pairs = torch.stack([images[first], images[(first + shift) % len(images)]], dim=1)  # (B, 2, *S)
+        if atlas is None:
+            shift = torch.randint(1, len(images), (batch,), generator=chance)  # never the same person
+            fixed = images[(first + shift) % len(images)]
+        else:
+            fixed = atlas.expand(batch, *atlas.shape)
+        pairs = torch.stack([images[first], fixed], dim=1)  # (B, 2, *S)
         return pairs, pairs
 
     return draw

@@ -120,8 +120,10 @@ def show_arrows(
         scale_units="xy",
         scale=1,
         color=PALETTE[1],
-        width=0.006,
-        headwidth=4,
+        width=0.008,
+        headwidth=3.5,
+        headlength=4,
+        headaxislength=3.5,
         minlength=0.3,
     )
     _keep_frame(ax, pixels)
