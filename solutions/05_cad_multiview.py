@@ -211,6 +211,12 @@ close(after, volume, "the volume after the call", "work on a copy")
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: a ball of 10 mm</summary>
+#
+# 4 voxels tall and 10 wide: an egg lying down. In a plane of 20 pixels on 20 mm it is 10 pixels wide and 10 tall, whichever way the plane is turned.
+#
+# </details>
+#
 # ## Exercise 2: the nine planes
 #
 # Put a cube around the candidate, its sides along the axes of the body. It has nine planes of symmetry. Three lie parallel to its
@@ -558,6 +564,13 @@ assert change > 1e-5, (
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: what the dense layer sees</summary>
+#
+# The side goes 64, 60, 30, 28, 14, 12, 6. So 48 maps of 6 x 6 are left: 1728 numbers for a picture of 4096 pixels.
+# More than half of the stream's weights sit in this dense layer.
+#
+# </details>
+#
 # ## Exercise 4: what does a candidate hit?
 #
 # The challenge LUNA16 (Setio et al., 2017) fixed the rules by which such systems are compared. For one scan:
@@ -715,6 +728,12 @@ close(len(false), 0, "the number of false positives of a scan without candidates
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: 200 candidates on one nodule</summary>
+#
+# Neither. The nodule counts once, and none of the 200 is a false positive. A reader would mind all the same: the rules do not measure everything.
+#
+# </details>
+#
 # ## Exercise 5: the curve, and one number
 #
 # Lower the threshold from the surest candidate to the least sure, and count over *all* scans. At each threshold, candidates with at least this score
@@ -861,6 +880,12 @@ close(
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: all nodules, after 10 false positives</summary>
+#
+# 0. At 8 false positives a scan nothing has been found yet, and what comes later is not asked for. CPM and "sensitivity of the system" are two things.
+#
+# </details>
+#
 # ## Exercise 6: how sure is that number?
 #
 # Say that eight scans gave a CPM of 0.61. With eight other patients it would be another number. The *bootstrap* imitates other patients: draw as many scans

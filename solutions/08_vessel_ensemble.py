@@ -57,7 +57,7 @@ plots.describe(
 #
 # $$ P(\text{vessel in a training patch}) = \tfrac{1}{2}, \qquad P(\text{vessel in the field of view}) \approx \tfrac{1}{10}. $$
 #
-# Remember that difference. It comes back in exercise 4.
+# Remember that difference. It comes back when you read the table of the experiment.
 #
 # Write the choice of the middle pixels. None may lie in the black frame, where there is nothing to learn.
 
@@ -485,6 +485,12 @@ close(tested.std(), 0.0, "the spread of logits with dropout 0.5 after net.eval()
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: where the weights sit</summary>
+#
+# In the first fully connected layer: 3136 x 256, about six of seven weights. The three convolutions, which see every pixel, have the rest.
+#
+# </details>
+#
 # ## Exercise 3: one answer of twelve
 #
 # Network $m$ gives the logits $a^{(m)}$, and by a softmax the probability $p_m$ of a vessel. The ensemble says
@@ -658,6 +664,12 @@ close(bad["auc"], 4.5 / 6, "the AUC with marks outside of the field", "over the 
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: the accuracy of *no vessel*</summary>
+#
+# The share of background, about nine of ten in the field of view. Your experiment below says it for its own test eyes.
+#
+# </details>
+#
 # ## Exercise 5: doubt, or quarrel
 #
 # Twelve networks may all say 0.5: they agree that this pixel cannot be told. Or six say 0 and six say 1: they quarrel,
