@@ -81,7 +81,8 @@ plots.show_slices(
 #
 # An unpadded kernel of $k$ voxels turns $n$ into $n - k + 1$. The paper has `width` 64 and `hidden` about 150.
 #
-# Name the parts `features` (a module, up to and with the third ReLU), `hidden` and `to_logits` (two `nn.Linear`).
+# Name the parts `features` (a module, up to and with the third ReLU), `hidden` and `to_logits` (two `nn.Linear`): exercise 2
+# and the experiment take the network apart by these names.
 #
 # **Predict first:** the last kernel is one voxel high. What would be left along z if it were three?
 
@@ -129,6 +130,11 @@ class WindowNet(nn.Module):
 # `flatten(1)` keeps the batch.
 #
 # </details>
+# <details><summary>After your prediction</summary>
+#
+# Nothing: two voxels are left along z, and a kernel of three finds no place there. Thick slices make a window of few voxels.
+#
+# </details>
 
 # %% nbgrader={"grade": true, "grade_id": "window_net_shapes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Two logits a window, and maps of 2 x 2 x 2 voxels before the dense layers.
@@ -147,6 +153,11 @@ close(
 # Each layer has as many weights as the table says.
 n_weights = sum(parameter.numel() for parameter in WindowNet(width=4, hidden=6).parameters())
 close(n_weights, 1100, "the number of weights for width=4, hidden=6", "three convolutions and two dense layers?")
+net = WindowNet(width=4, hidden=6)
+close(
+    tuple(net.hidden.weight.shape), (6, 32), "the shape of the weights of `hidden`", "6 neurons on 4 maps of 2 x 2 x 2"
+)
+close(tuple(net.to_logits.weight.shape), (2, 6), "the shape of the weights of `to_logits`")
 ### BEGIN HIDDEN TESTS
 for width, hidden in [(64, 150), (3, 5)]:
     expected = sum(p.numel() for p in cascade3d.ScreenNet(width, hidden).parameters())
@@ -185,6 +196,19 @@ for bias, of_hidden, of_last in [(-0.5, 1.0, 1.0), (0.02, 1.0, 1.0), (0.2, -1.0,
         expected,
         "the logits of random windows, all weights of a layer equal",
         "is each layer where the table has it, a ReLU behind the first dense layer, and none behind the last?",
+        rtol=1e-3,
+        atol=1e-5,
+    )
+for scale, bias in [(1.0, -0.5), (-1.0, 0.6)]:
+    testing.set_weights(reference.features, scale=scale, bias=bias)
+    testing.set_weights(net.features, scale=scale, bias=bias)
+    with torch.no_grad():
+        expected = reference.features(windows)
+    close(
+        net.features(windows).detach(),
+        expected,
+        "what `features` gives for random windows, all weights of a layer equal",
+        "does it reach up to and with the third ReLU?",
         rtol=1e-3,
         atol=1e-5,
     )
@@ -266,8 +290,8 @@ def score_map(features, hidden, to_logits, volume: torch.Tensor) -> torch.Tensor
 
     Parameters
     ----------
-    features : nn.Module
-        Maps (B, 1, 10, 16, 16) to (B, C, 2, 2, 2), and larger inputs to larger maps.
+    features : nn.Module, or a function that does the same
+        Maps (B, 1, 10, 16, 16) to (B, C, 2, 2, 2), and larger inputs to larger maps. Called once.
     hidden, to_logits : nn.Linear
         Dense layers from 8 C to `hidden` and to 2 features, with `.weight` and `.bias`. A ReLU stands between them.
     volume : (D, H, W) tensor
@@ -365,6 +389,19 @@ close(got, slide(*net, volume), "the map against the sliding window", "do the ke
 generator = torch.Generator().manual_seed(int(testing.hidden_rng("score_map_slide").integers(2**31)))
 net, volume = small_net(5), torch.randn(12, 20, 18, generator=generator)
 close(score_map(*net, volume), slide(*net, volume), "the map of a volume of (12, 20, 18)", atol=1e-5)
+seen = []
+
+
+def watched(x: torch.Tensor) -> torch.Tensor:
+    """The features, with a note of what came in."""
+    seen.append(tuple(x.shape))
+    return net[0](x)
+
+
+close(tuple(score_map(watched, *net[1:], volume).shape), (2, 3, 2), "the shape of the map of a volume of (12, 20, 18)")
+close(
+    seen, [(1, 1, 12, 20, 18)], "the shapes that `features` saw", "the whole volume in one pass, not window by window"
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -437,6 +474,12 @@ close(
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>After your prediction</summary>
+#
+# A cell is two voxels: 4 mm along z, 2 mm along x. So *within two cells* means another distance along each axis.
+#
+# </details>
+#
 # A bleed lights up several cells. **Non-maximum suppression** keeps the surest candidate, drops all others nearer than
 # a radius, and goes on with the surest that is left.
 #
@@ -532,6 +575,29 @@ close(suppress(one, np.array([0.5]), 3.0), np.array([0]), "a single candidate")
 kept = suppress(np.zeros((0, 3)), np.zeros(0), 3.0)
 close(len(kept), 0, "the number that remain of no candidates", "a scan may have none")
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# Your suppression at work, on dark blobs that a filter found. The radius is too wide on purpose: which dark dots have lost their mark to a
+# surer neighbour? The experiment below takes 4 mm.
+
+# %% tags=["picture"] picture="suppressed"
+found = blobs.find_dark_blobs(scan.volume - 1, scan.spacing_mm, scan.brain, at_least=0.15, n_most=400)
+left = suppress(found.centres_mm, found.scores - 1e-9 * np.arange(len(found.scores)), 12.0)
+height = float(np.sort(scan.microbleeds.centres_mm[:, 0])[3])
+figure, axes = plots.panels(1, 2, width_inches=3.2, height_inches=4.2)
+for ax, name, chosen in ((axes[0, 0], "before", slice(None)), (axes[0, 1], "after, 12 mm", left)):
+    near = found.centres_mm[chosen][np.abs(found.centres_mm[chosen][:, 0] - height) <= 4]
+    section = scan.volume[round(height / 2)]
+    plots.show_image(section, f"{name}: {len(near)}", limits=(0, 1.4), spacing_mm=1.0, ax=ax)
+    ax.plot(near[:, 2], near[:, 1], "D", markersize=7, markerfacecolor="none", color="#F0E442")
+plots.describe(figure, "A slice with dark blobs of five slices marked, before and after suppression within 12 mm.")
+
+# %% [markdown]
+# <details><summary>Expected picture</summary>
+#
+# ![One slice twice: dark blobs of five slices, before and after suppression; where diamonds overlapped, one remains](attachment:suppressed.png)
+#
+# </details>
 
 # %% [markdown]
 # ## Exercise 4: hard negatives
@@ -776,25 +842,6 @@ close(np.exp(np.asarray(got)), np.zeros(2), "exp(final scores) where no candidat
 got = cascade(torch.zeros(3, 1, 1, 1, 1), np.array([0.3, 0.1, -np.inf]), 0.31, must_not_be_called)
 close(np.exp(np.asarray(got)), np.zeros(3), "exp(final scores) of three candidates below the threshold")
 ### END HIDDEN TESTS
-
-# %% [markdown]
-# <details><summary>Expected picture</summary>
-#
-# ![Two parts of one slice: candidates before and after suppression; where three or four diamonds overlapped, one remains](attachment:suppressed.png)
-#
-# </details>
-
-# %% tags=["picture"] picture="suppressed"
-found = blobs.find_dark_blobs(scan.volume - 1, scan.spacing_mm, scan.brain, at_least=0.15, n_most=400)
-left = suppress(found.centres_mm, found.scores - 1e-9 * np.arange(len(found.scores)), 12.0)
-height = float(np.sort(scan.microbleeds.centres_mm[:, 0])[3])
-figure, axes = plots.panels(1, 2, width_inches=3.2, height_inches=4.2)
-for ax, name, chosen in ((axes[0, 0], "before", slice(None)), (axes[0, 1], "after, 12 mm", left)):
-    near = found.centres_mm[chosen][np.abs(found.centres_mm[chosen][:, 0] - height) <= 4]
-    section = scan.volume[round(height / 2)]
-    plots.show_image(section, f"{name}: {len(near)}", limits=(0, 1.4), spacing_mm=1.0, ax=ax)
-    ax.plot(near[:, 2], near[:, 1], "D", markersize=7, markerfacecolor="none", color="#F0E442")
-plots.describe(figure, "A slice with dark blobs of five slices marked, before and after suppression within 12 mm.")
 
 # %% [markdown]
 # ## The paper's claims, measured again

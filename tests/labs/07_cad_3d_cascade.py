@@ -11,6 +11,17 @@ MISTAKES = {
             ("(3, 5, 5))", '(3, 5, 5), padding="same")'),
             ("nn.Linear(8 * width", "nn.Linear(48 * width"),
         ],
+        "no ReLU after the third convolution": [
+            ("(1, 3, 3)),\n            nn.ReLU(),\n        )", "(1, 3, 3)),\n        )"),
+        ],
+        "the third ReLU outside of `features`": [
+            ("(1, 3, 3)),\n            nn.ReLU(),\n        )", "(1, 3, 3)),\n        )"),
+            ("self.features(x).flatten(1)", "functional.relu(self.features(x)).flatten(1)"),
+        ],
+        "layers under other names": [
+            ("self.hidden = nn.Linear", "self.dense = nn.Linear"),
+            ("self.hidden(maps)", "self.dense(maps)"),
+        ],
         "no ReLU after the dense layer": [("functional.relu(self.hidden(maps))", "self.hidden(maps)")],
         "a ReLU on the logits": [
             (
@@ -75,6 +86,14 @@ MISTAKES = {
         "stride 2 in the dense layer": [
             ("conv3d(maps, kernel, hidden.bias)", "conv3d(maps, kernel, hidden.bias, stride=2)")
         ],
+        "window by window": """
+@torch.no_grad()
+def score_map(features, hidden, to_logits, volume):
+    views = volume.unfold(0, 10, 2).unfold(1, 16, 2).unfold(2, 16, 2)
+    windows = views.reshape(-1, 1, 10, 16, 16)
+    scores = [to_logits(functional.relu(hidden(features(w[None]).flatten(1)))).softmax(1)[0, 1] for w in windows]
+    return torch.stack(scores).reshape(views.shape[:3])
+""",
         "softmax over space": [("softmax(dim=1)", "softmax(dim=2)")],
         "probability of no bleed": [("softmax(dim=1)[0, 1]", "softmax(dim=1)[0, 0]")],
         "raw logits": [("logits.softmax(dim=1)[0, 1]", "logits[0, 1]")],
