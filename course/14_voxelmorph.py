@@ -472,7 +472,7 @@ plots.describe(
 )
 
 # %% [markdown]
-# The search found dark pixels nearby and pulled them over the lesion. The difference image, for which all this was done, hides a part of
+# The search found dark pixels nearby, those of the ventricle beside it, and pulled them over the lesion. The difference image, for which all this was done, hides a part of
 # what the doctor was to see. For follow-up take a rigid map, or mask the lesion; and look at the determinant.
 #
 # **Another contrast.** In newborns white matter is darker than grey matter in T1. A loss that compares grey values lays like grey on like grey: white on
