@@ -41,10 +41,10 @@ def test_volumes_go_through_the_same_code(diffeomorphic):
 
 
 @pytest.mark.parametrize("diffeomorphic", [True, False])
-def test_before_training_nothing_moves(diffeomorphic):
+def test_before_training_nothing_moves_by_more_than_half_a_pixel(diffeomorphic):
     torch.manual_seed(0)
     net = RegistrationNet(diffeomorphic=diffeomorphic, **SMALL)
-    assert net.displacement(torch.rand(2, 2, 21, 26)).abs().max() < 0.01
+    assert net.displacement(torch.rand(2, 2, 21, 26)).abs().max() < 0.5
 
 
 def test_padding_does_not_change_what_needs_none():
