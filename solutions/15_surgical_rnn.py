@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Lab 15: what is the surgeon doing?
+# # Lab 15: a network that names gestures
 #
 # A surgical robot knows where its instruments are, thirty times a second. It does not know what the surgeon is doing: reaching
 # for the needle, pushing it through tissue, pulling the thread. Who wants to teach, or to warn in time, must know. In this lab
@@ -22,7 +22,7 @@
 # - say why nine right frames of ten may be worth little;
 # - test whether memory, and knowledge of the future, help.
 #
-# **Time:** about 120 minutes. **Before this:** the lesson of this unit.
+# **Time:** about 120 minutes. **Before this:** the lesson *What is the surgeon doing?*
 #
 # **Cost:** {{cost}}
 #
@@ -50,10 +50,18 @@ plots.use_style()
 # | G4 | transferring the needle, left to right | G10 | loosening more suture |
 # | G5 | moving to the centre with the needle | G11 | dropping the suture, moving away |
 #
-# **Predict first:** look at G2 and G8 below. Could you tell them apart in one frame?
+# A trial is a walk through them. This is one of a simulated expert, with four stitches:
 
-# %%
+# %% tags=["picture"] picture="trial"
 trial = datasets.make_suturing("D", n_trials=1, seed=15)
+plots.show_ribbons(
+    {"gesture": trial.labels[0]}, trial.gestures, rate_hz=trial.rate_hz, title="A trial of a simulated expert"
+)
+
+# %% [markdown]
+# **Predict first:** move the slider through G2 and G8. Could you tell them apart in one frame?
+
+# %% tags=["experiment"]
 plots.view_hands(trial.sequences[0], trial.labels[0], trial.gestures, rate_hz=trial.rate_hz, title="Simulated expert")
 
 # %% [markdown]
@@ -929,7 +937,7 @@ def label_by_baselines(data: dict, train: list, test: list) -> dict:
     """Most frequent gesture; logistic regression on a window, every third frame to learn from; and its vote."""
     seen = np.concatenate([data["y"][i] for i in train])
     views = np.concatenate([sequences.windows(data["x"][i], WINDOW)[::3] for i in train])
-    model = LogisticRegression(C=0.1, max_iter=200).fit(views, np.concatenate([data["y"][i][::3] for i in train]))
+    model = LogisticRegression(C=0.1, max_iter=500).fit(views, np.concatenate([data["y"][i][::3] for i in train]))
     window = [model.predict(sequences.windows(data["x"][i], WINDOW)) for i in test]
     return {
         "most frequent": [np.full(len(data["y"][i]), np.bincount(seen).argmax()) for i in test],
@@ -1040,8 +1048,8 @@ table
 #
 # </details>
 #
-# Simulated surgeons never disagree about when a gesture ends, and people who label recordings do. So all numbers here are
-# better than those on real trials. It is the *order* that the claims are about.
+# Here everybody knows to the frame when a gesture ends, and people who label recordings do not. So expect worse numbers on real
+# trials. It is the *order* that the claims are about.
 #
 # Look at one trial of the surgeon who was left out last. Which gestures are confused, and where does the flicker sit?
 
