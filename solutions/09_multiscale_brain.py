@@ -90,7 +90,7 @@ def cut_patches(images: np.ndarray, places: np.ndarray, sides: list) -> list:
     places : (n, 3) array of int
         Slice, row and column of each middle pixel.
     sides : list of int
-        Odd; H and W are at least as large as half of the largest.
+        Odd; H and W are larger than half of the largest.
 
     Returns
     -------
@@ -147,7 +147,7 @@ close(
 )
 ### BEGIN HIDDEN TESTS
 (last,) = cut_patches(images, np.array([[2, 10, 13], [0, 10, 0]]), [5])
-expected = [[813.0 - 2, 812, 813, 812, 811], [911, 912, 913, 912, 911], [1011, 1012, 1013, 1012, 1011]]
+expected = [[811.0, 812, 813, 812, 811], [911, 912, 913, 912, 911], [1011, 1012, 1013, 1012, 1011]]
 close(np.asarray(last)[0, 0, :3] - 20000, np.array(expected), "the upper part of the patch around the last pixel")
 close(np.asarray(last)[1, 0, 4], np.array([802.0, 801, 800, 801, 802]), "the last row around the lower left pixel")
 ### END HIDDEN TESTS
@@ -198,7 +198,7 @@ plots.describe(
 #
 # ## Exercise 2: every part as often as every other
 #
-# White matter fills a third of the pixels of these slices, lesions one in two hundred. A network that sees pixels as they come learns a lot about white
+# White matter fills more than a third of the brain in these slices, lesions less than one pixel in a hundred. A network that sees pixels as they come learns a lot about white
 # matter. So the paper draws as many from each class, and draws anew for every epoch (a round of training). Of $K$ classes
 #
 # $$ P(\text{class } k \text{ in training}) = \tfrac{1}{K}, \qquad P(\text{class } k \text{ in a brain}) = \frac{n_k}{\sum_j n_j}. $$
@@ -736,7 +736,7 @@ for scale, shape in [
 # %% [markdown]
 # ## The paper's claims, measured again
 #
-# Now train. Pixels are 1.9 mm wide here, so patches of 15, 29 and 43 pixels span 28, 55 and 81 mm, about what the paper's did at 1 mm. They are
+# Now train. An adult's pixels are 1.9 mm wide here, so patches of 15, 29 and 43 pixels span 28, 55 and 81 mm, about what the paper's span at 1 mm. They are
 # small for three poolings, so there are fewer; kernels in the first layer are the paper's. Test people are other people than those to learn from.
 #
 # Three parts are told by their *place* rather than by their grey. We named them before we measured: **ventricles** and **outer fluid** are the same fluid, and the
@@ -768,7 +768,7 @@ SCALES = (
 SINGLE = {"small": SCALES[:1], "medium": SCALES[1:2], "large": SCALES[2:]}
 BY_PLACE = ["ventricles", "outer fluid", "cerebellum"]
 AGES = ("newborn", "young", "ageing") if effects.thorough() else ("ageing",)
-N_TRAIN, N_TEST, STEPS = (6, 3, 250) if effects.thorough() else (4, 2, 50)
+N_TRAIN, N_TEST, STEPS = (6, 3, 200) if effects.thorough() else (4, 2, 50)
 PER_CLASS, BATCH = 100, 64
 
 
@@ -1038,7 +1038,7 @@ table = effects.report(
 table
 
 # %% [markdown]
-# **Before you read on:** which rows say *not shown*, and is that the paper's fault, or that of fifty steps? The course ran the same cells with 250 steps, on
+# **Before you read on:** which rows say *not shown*, and is that the paper's fault, or that of fifty steps? The course ran the same cells with 200 steps, on
 # more people and all three ages. Means over ages and people:
 #
 # <details><summary>The course's longer run</summary>
@@ -1153,7 +1153,7 @@ show_newborn()
 # wrong with that, and what could be done with the number before it goes into a report?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_calibration", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
-# The softmax answers the question of training, where each class has a share of one eighth. In a brain lesions are about one pixel in two hundred. By Bayes'
+# The softmax answers the question of training, where each class has a share of one eighth. In these brains lesions are less than one pixel in a hundred. By Bayes'
 # rule the probability under balanced classes is too high for rare ones: in my run the mean probability of lesion was many times the share of lesions. It still
 # ranks pixels.
 #
