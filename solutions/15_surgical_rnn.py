@@ -1048,8 +1048,8 @@ table
 #
 # </details>
 #
-# Look at the row with the vote. A straight line through two seconds to either side, and a count of hands, cut a trial about as well as the
-# network: a difference is *not shown*. Against the same line without the vote it is large. So much of what the edit distance
+# Look at the row with the vote. A linear model that sees two seconds to either side, and then a vote of neighbouring frames, cut a
+# trial about as well as the network: a difference is *not shown*. Without the vote it is large. So much of what the edit distance
 # punishes is flicker, and flicker has a cheap cure. A paper that leaves the cheap cure out of its table looks better than it is.
 #
 # Here everybody knows to the frame when a gesture ends, and people who label recordings do not. So expect worse numbers on real

@@ -29,7 +29,7 @@ COLOURS = (
     "#999933",
     "#AA4499",
 )
-_NAMED_SHARE = 0.025  # of the width, from which a segment holds its name
+_LETTER_SHARE = 0.0125  # of the width, that a letter of a name needs
 
 
 def show_ribbons(
@@ -81,7 +81,7 @@ def show_ribbons(
         for run in runs:
             left, width = run.start / rate_hz, (run.end - run.start) / rate_hz
             ax.broken_barh([(left, width)], (row - 0.4, 0.8), facecolor=COLOURS[run.label])
-            if run.end - run.start >= _NAMED_SHARE * len(labels):
+            if run.end - run.start >= _LETTER_SHARE * len(names[run.label]) * len(labels):
                 ax.text(
                     left + width / 2,
                     row,
