@@ -223,6 +223,7 @@ rng = np.random.default_rng(0)
 train = datasets.make_oct_patches(32, seed=1000).images
 with torch.no_grad():
     painted = nets.generator(nets.generator.draw(8, seed=3))[:, 0].numpy() / 2 + 0.5
+print(f"shipped network: {sum(p.numel() for p in nets.generator.parameters()):,} weights in the generator")
 figure, axes = plots.panels(2, 8, width_inches=1.4, height_inches=1.2)
 for row, images, title in ((0, train[::32], "real (simulated)"), (1, painted, "generated")):
     for i, ax in enumerate(axes[row]):
@@ -232,7 +233,6 @@ plots.describe(
     figure,
     "Above eight simulated healthy patches, below eight generated ones: layers in the right order, but smooth, without speckle, with blotches.",
 )
-print(f"shipped network: {sum(p.numel() for p in nets.generator.parameters()):,} weights in the generator")
 
 # %% [markdown]
 # The layers lie in their order. Speckle is missing, inner layers run into each other, shadows of vessels are rare. All that will be left over in the
