@@ -476,8 +476,8 @@ print(
 print(f"within 4 mm: {len(ours_mm)}")
 
 # %% [markdown]
-# The box of 5 cells is 20 mm high and 10 mm wide here, for a cell is 4 x 2 x 2 mm. Two bleeds 9 mm apart, one above the other, would
-# become one. It is the same trap in every program that counts voxels: **ask in which unit the radius is**.
+# The box of 5 cells is 20 mm high and 10 mm wide here, for a cell is 4 x 2 x 2 mm. Two bleeds 8 mm apart, one above the other, would
+# become one; side by side, both would stay. It is the same trap in every program that counts voxels: **ask in which unit the radius is**.
 #
 # Today one would not train two networks by hand. Detection networks such as MONAI's RetinaNet learn boxes and scores at once,
 # from candidates that they mine themselves. The ideas are those of this lesson: score all places in one pass, suppress
@@ -485,7 +485,7 @@ print(f"within 4 mm: {len(ours_mm)}")
 #
 # ## Where it fails
 #
-# **Calcium.** It is dark, round and finite: everything that the network has learned to call a bleed.
+# **Calcium.** It is dark, round and finite: everything by which a bleed can be told from a vein.
 
 
 # %%
@@ -504,8 +504,8 @@ for name, judge in nets.items():
     print(f"{name}, called a bleed: {', '.join(called_bleeds(judge, k) for k in ('bleed', 'vein', 'calcification'))}")
 
 # %% [markdown]
-# The judge that has seen random places only calls nearly everything dark a bleed. Hard negatives help with veins. With calcium
-# they can help little: the weighted picture hardly shows the difference. The phase does, and so does CT. No network finds what its input does
+# The judge that has seen random places only calls nearly everything dark a bleed. Hard negatives help with veins. Whether
+# they help with calcium these two scans cannot tell, for they hold two calcifications. Do not expect much: the weighted picture hardly shows the difference. The phase does, and so does CT. No network finds what its input does
 # not hold.
 #
 # **Another scanner.** Blooming depends on field and echo time. A network trained at 3 T has never seen how small the same bleeds
