@@ -341,7 +341,7 @@ pd.DataFrame(table).T.round(2)
 # hundredths mean nothing. But look at the columns: large black holes are easy for everybody, even for the mean patch; foci of a few pixels are hard for all, for their few
 # pixels drown in the sum over 4096.
 #
-# ## What the papers found, and what we find
+# ## What each paper found, and what we find
 #
 # On private scans, with about 270 healthy volumes to learn from, Schlegl and colleagues reported an AUC of 0.89 for the score (sensitivity 0.73, specificity 0.89), 0.72 for the discriminator alone,
 # 0.73 for an adversarial auto-encoder, and about 0.88 without the features, $\lambda = 0$. They did not compare with principal components. On simulated patches, five times over:
