@@ -872,6 +872,8 @@ close(
 # **Predict first:** which of the three networks does the vote over two seconds come close to?
 
 # %% tags=["experiment"]
+from functools import cache, partial
+
 UNIT, PAPER = "15_surgical_rnn", "DiPietro et al. 2016"
 N_HIDDEN, DROPOUT = 64, 0.2  # the paper: 1024, and 0.5 of inputs, too
 STEPS = 100 if effects.thorough() else 60  # batches of five trials
@@ -898,6 +900,7 @@ def simulate(seed: int) -> dict:
     return as_trials(datasets.make_suturing(n_trials=n_trials, rate_hz=30.0, seed=100 + seed))
 
 
+@cache
 def read(folder) -> dict:
     return as_trials(datasets.read_jigsaws(folder, rate_hz=30.0))
 
@@ -916,8 +919,6 @@ def train_and_label(net, lr: float, data: dict, train: list, test: list, seed: i
 
 
 # %% tags=["experiment"]
-from functools import partial
-
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
