@@ -95,7 +95,7 @@ def test_disease_changes_neither_anatomy_nor_speckle_elsewhere():
 
 @pytest.mark.parametrize(("kind", "dark"), [(SUBRETINAL, True), (INTRARETINAL, True), (FOCI, False)])
 def test_fluid_is_dark_and_foci_are_bright(kind, dark):
-    eye = make_oct(lesions=[kind], seed=2, height=320, depth_um=1200, **QUIET)
+    eye = make_oct(lesions=[kind], seed=2, height=256, width=256, depth_um=1200, **QUIET)
     # Medians: the rim of fluid is lit by the bright layers beside it, as the beam has a width.
     lesion = np.median(eye.power[eye.lesions > 0])
     nuclear = np.median(eye.power[(eye.layers == NAMES.index("outer nuclear layer")) & (eye.lesions == 0)])
@@ -105,7 +105,7 @@ def test_fluid_is_dark_and_foci_are_bright(kind, dark):
 def test_light_passes_fluid_and_is_lost_in_foci():
     # What lies below fluid is as bright as beside it; a focus casts a shadow on the epithelium.
     for kind, least, most in ((SUBRETINAL, 0.9, 1.6), (FOCI, 0.3, 0.97)):
-        eye = make_oct(lesions=[kind], seed=2, height=320, depth_um=1200, **QUIET)
+        eye = make_oct(lesions=[kind], seed=2, height=256, width=256, depth_um=1200, **QUIET)
         epithelium = np.where(eye.layers == NAMES.index("retinal pigment epithelium"), eye.power, np.nan)
         column = np.nanmean(np.where(eye.lesions > 0, np.nan, epithelium), axis=0)
         under = (eye.lesions > 0).sum(axis=0) >= 4

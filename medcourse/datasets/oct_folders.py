@@ -83,7 +83,8 @@ def _enlarge(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     from skimage.transform import resize  # noqa: PLC0415
 
     # Spline of order 1: a cubic one would make values beyond black and white.
-    grown = [resize(image / 255, (SIDE_PX, SIDE_PX), order=1) for image in images]
+    size = (SIDE_PX, SIDE_PX)
+    grown = [resize(image / 255, size, order=1) for image in images]  # type: ignore[no-untyped-call]
     return np.asarray(grown, dtype=np.float32)
 
 
