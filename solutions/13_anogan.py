@@ -1240,10 +1240,12 @@ table
 #
 # </details>
 #
-# Read the longer run row by row. That the best discriminator is $p / (p + q)$, and that the map is bright where the lesion is, holds. Of the comparisons of
-# AUC none is shown: 16 healthy and 16 ill patches a seed are few, and the intervals wide. The anomaly score may well be better than the discriminator
-# alone, as in the paper. But it shows no lead over the auto-encoder or over principal components, which need no search at all. The cure of mode
-# collapse found all heaps each time; but single samples found them all in some games, too, and so the interval reaches 0.
+# Read the longer run row by row. That the best discriminator is $p / (p + q)$, and that the map is bright where the lesion is, holds. Of the
+# comparisons of AUC none is shown: 16 healthy and 16 ill patches a seed are few, and the intervals wide. The anomaly score may well be better
+# than the discriminator alone, as in the paper. But it shows no lead over the auto-encoder or over principal components, which need no search.
+#
+# The cure of mode collapse found all heaps each time. Yet in that longer run single samples found them all in some games, too, and so its
+# interval reaches 0.
 #
 # These patches are flattened and simulated: healthy ones are much alike, and a few straight directions describe them. Real retinas are less
 # obliging. Still: whoever proposes a network has to show the row of principal components.
