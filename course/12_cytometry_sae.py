@@ -305,6 +305,7 @@ def tune(network: stacked.StackedClassifier, x: torch.Tensor, y: torch.Tensor) -
     return network.eval()
 
 
+# %%
 share = float(torch.cat(truth[:N_TRAIN]).float().mean())
 prior = np.log(share / (1 - share))  # labelled cells were half and half
 marrow = blasts.BlastMixture(seed=0).fit_marrow(np.concatenate(cells[:N_TRAIN])[::12])
@@ -337,6 +338,7 @@ def report(y: np.ndarray, said: np.ndarray) -> dict:
     }
 
 
+# %%
 rows = []
 for budget in (30, 100, 1000):
     for seed in range(2):

@@ -422,7 +422,8 @@ plots.describe(
 # {{effects}}
 #
 # *Not shown* means that five runs cannot tell, *opposite shown* that they can, and it is the other way round. Our slices are small and our networks thin; compare rows
-# with each other, not with the paper's numbers.
+# with each other, not with the paper's numbers. The last two rows ask something that Dice cannot: is the map the *true* one, where it is known? A better overlap of names is no
+# proof of that.
 #
 # ## In practice
 #
