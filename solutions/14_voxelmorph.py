@@ -42,8 +42,8 @@ testing.begin_lab(seed=14)
 plots.use_style()
 
 # %% [markdown]
-# A coronal slice through a simulated brain, and the same brain bent by a map that we know. The skull is gone, as it is
-# before any serious brain registration.
+# A coronal slice through a simulated brain, and the same brain bent by a map that we know, more than a brain ever is, so that you
+# see it. The skull is gone, as it is before any serious brain registration.
 
 # %% tags=["picture"] picture="pair"
 known = datasets.make_brain_pairs(1, size=64, warp_mm=6.0, smooth_mm=14.0, seed=14)
