@@ -23,7 +23,7 @@
 # - report residual disease with its detection limit;
 # - test when pre-training helps, and compare with a mixture of Gaussians and a straight line.
 #
-# **Time:** about 120 minutes. **Before this:** the lesson of this unit, and a linear layer in PyTorch.
+# **Time:** about 120 minutes. **Before this:** the lesson *One sick cell in ten thousand*, and a linear layer in PyTorch.
 #
 # **Cost:** {{cost}}
 #
@@ -206,7 +206,8 @@ close(
     atol=1e-5,
 )
 close(got[0][2], np.arcsinh(10.0), "CD10 where the matrix lists APC before PE")
-part = {**tube, "spill": np.array([[1.0]]), "spill_channels": ["PE-A"]}
+fresh = np.array([[131072.0, 1500.0, 300.0, 26214.4]])
+part = {**tube, "events": fresh, "spill": np.array([[1.0]]), "spill_channels": ["PE-A"]}
 close(prepare(part, ["CD38"])[0][0], np.arcsinh(2.0), "CD38, which a matrix of one channel does not touch")
 ### END HIDDEN TESTS
 
@@ -449,11 +450,10 @@ def pretrain(layers: list, batches: torch.Tensor, kept: list, lr: float) -> list
 
 # %% nbgrader={"grade": true, "grade_id": "pretrain_first", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # The first layer: steps of descent with momentum on its own loss.
-layers = models.stacked.random_layers((4, 3), seed=0)
 torch.manual_seed(0)
 batches = torch.randn(6, 8, 4)
 kept = [(torch.rand(6, 8, 4) < 0.7).float()]
-got = pretrain(layers, batches, kept, lr=0.1)
+got = pretrain(models.stacked.random_layers((4, 3), seed=0), batches, kept, lr=0.1)
 close(len(got), 1, "the number of trained layers")
 close(
     [float(got[0]["b"][0]), float(got[0]["c"][1])],
@@ -479,7 +479,8 @@ def descend(layer: dict, inputs: torch.Tensor, kept: torch.Tensor, lr: float) ->
     return dict(zip("WbVc", (W, b, V, c)))
 
 
-expected = descend(layers[0], batches, kept[0], lr=0.1)
+(layer,) = models.stacked.random_layers((4, 3), seed=0)
+expected = descend(layer, batches, kept[0], lr=0.1)
 for name in "WbVc":
     close(
         got[0][name],
@@ -489,10 +490,10 @@ for name in "WbVc":
         rtol=1e-3,
         atol=1e-5,
     )
-slow = pretrain(layers, batches[:2], [kept[0][:2]], lr=0.01)
+slow = pretrain(models.stacked.random_layers((4, 3), seed=0), batches[:2], [kept[0][:2]], lr=0.01)
 close(
     slow[0]["W"],
-    descend(layers[0], batches[:2], kept[0][:2], lr=0.01)["W"],
+    descend(layer, batches[:2], kept[0][:2], lr=0.01)["W"],
     "W after two steps at a rate of 0.01",
     rtol=1e-4,
     atol=1e-6,
@@ -501,12 +502,11 @@ close(
 
 # %% nbgrader={"grade": true, "grade_id": "pretrain_greedy", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Later layers learn from clean codes of trained ones.
-layers = models.stacked.random_layers((4, 3, 2), seed=1)
 torch.manual_seed(1)
 batches = torch.randn(8, 6, 4)
 kept = [(torch.rand(8, 6, width) < 0.7).float() for width in (4, 3)]
-got = pretrain(layers, batches, kept, lr=0.2)
-alone = pretrain(layers[:1], batches, kept[:1], lr=0.2)
+got = pretrain(models.stacked.random_layers((4, 3, 2), seed=1), batches, kept, lr=0.2)
+alone = pretrain(models.stacked.random_layers((4, 3, 2), seed=1)[:1], batches, kept[:1], lr=0.2)
 close(len(got), 2, "the number of trained layers")
 close(
     got[0]["W"],
@@ -522,7 +522,7 @@ close(got[0]["c"], alone[0]["c"], "the way back of layer 1, trained with another
 
 def second(codes: torch.Tensor) -> dict:
     """What the second layer becomes when it learns from these inputs, by explicit gradients."""
-    W, b, V, c = (layers[1][name].double() for name in "WbVc")
+    W, b, V, c = (models.stacked.random_layers((4, 3, 2), seed=1)[1][name].double() for name in "WbVc")
     speed = [0.0] * 4
     for x, k in zip(codes.double(), kept[1].double()):
         h = torch.tanh((x * k) @ W.T + b)
@@ -545,13 +545,13 @@ for name in "WbVc":
         rtol=1e-3,
         atol=1e-5,
     )
-deep = models.stacked.random_layers((4, 3, 3, 2), seed=2)
 masks = [(torch.rand(8, 6, width) < 0.7).float() for width in (4, 3, 3)]
-three, two = pretrain(deep, batches, masks, lr=0.2), pretrain(deep[:2], batches, masks[:2], lr=0.2)
+three = pretrain(models.stacked.random_layers((4, 3, 3, 2), seed=2), batches, masks, lr=0.2)
+two = pretrain(models.stacked.random_layers((4, 3, 3, 2), seed=2)[:2], batches, masks[:2], lr=0.2)
 close(
     three[1]["W"], two[1]["W"], "layer 2 with a third above it", "only one layer learns at a time", rtol=1e-3, atol=1e-5
 )
-moved = np.abs(np.asarray(three[2]["W"]) - np.asarray(deep[2]["W"])).max()
+moved = np.abs(np.asarray(three[2]["W"]) - np.asarray(models.stacked.random_layers((4, 3, 3, 2), seed=2)[2]["W"])).max()
 assert moved > 1e-3, f"layer 3 should have learned something, but its W moved by {moved:.2g}"
 ### END HIDDEN TESTS
 
@@ -708,6 +708,12 @@ close(
     np.array([1.0]),
     "a logit of 0 where half are blasts",
     "at least one half is a blast",
+)
+close(
+    np.asarray(decide(torch.tensor([6.0, 7.0, 8.0]), 0.01), float),
+    np.ones(3),
+    "logits 6, 7 and 8 where one in a hundred is a blast",
+    "each cell by itself: a tube may hold more than its share",
 )
 close(
     np.asarray(decide(torch.tensor([1000.0, -1000.0]), 0.01), float),
@@ -1167,6 +1173,13 @@ table
 # {{effects}}
 #
 # </details>
+#
+# Read the rows one by one. *Not shown* means that five seeds cannot tell; *opposite shown* that they can, and it is the other way round. Here
+# pre-training brings no gain that can be shown, not even with 30 labels. With 100 labels a straight line beats the network.
+#
+# **Where the mixture wins:** with few labels, in F1 and in MRD, as the sibling study found. Fifty blasts are enough to say where blasts lie, and
+# hundreds of thousands of cells without labels say where everything else lies. A network that is shown fifty other cells at random has hardly met a haematogone, and
+# these are the ones to tell apart. **Where it does not:** with 3000 labels the network has caught up, and no difference can be shown.
 #
 # ## A million cells in little memory
 #
