@@ -43,13 +43,13 @@ _ = torch.manual_seed(0)
 # ## The problem: is this brain growing as it should?
 #
 # A child is born twelve weeks early. Its brain now does outside of the womb what it should have done inside: the cortex folds,
-# and ways between regions are laid. At the time when it should have been born, it is scanned. Is there enough cortex? Is it folded? Is there too much fluid?
+# and fibre tracts between its regions are laid. At the time when it should have been born, it is scanned. Is there enough cortex? Is it folded? Is there too much fluid?
 #
 # At the other end of life the question is the reverse: how much has been lost? Ageing brains shrink, their fluid spaces widen, and
 # lesions appear in the white matter.
 #
 # An eye sees a large difference. For a small one, and for hundreds of children, one needs *volumes*: so many millilitres of each part. To
-# outline the parts by hand, slice by slice, is work for days. The authors of our paper measured the cortex of 85 preterm children in this way by program, and found that it went along with
+# outline the parts by hand, slice by slice, is work for days. The authors of our paper measured the cortex of 85 preterm children by program, and found that its shape went along with
 # how abnormal the brain looked to their doctors (Moeskops 2015).
 #
 # Here are three **simulated** people. A coronal slice cuts through the head from ear to ear; the top of the head is up. Skin and skull are taken away.
@@ -87,7 +87,7 @@ for age, cohort in heads.items():
 # %% [markdown]
 # In adults white matter is bright: fatty *myelin* wraps its fibres, and water near it relaxes fast. A newborn has hardly any myelin.
 # Its white matter holds more water than its cortex, so T1 is longer, and the picture darker. *The contrast is reversed.*
-# Only the nuclei in the depth and the brain stem have begun; they are bright.
+# Only in the brain stem and the deep nuclei has it begun; they are bright.
 #
 # (The paper's preterm infants were scanned with T2 weighting, its adults with T1. There, too, the infants' contrast is the reverse of an adult's T2. We weigh all by T1, so that age alone
 # makes the difference.)
@@ -181,7 +181,7 @@ plots.demo(
 #
 # Near the edge of the picture a patch would reach beyond it. There the picture is *mirrored*.
 #
-# **Question 1.** A ventricle is wider than 25 pixels. What does a network see that has the small patch only, in its middle?
+# **Question 1.** Suppose a ventricle is wider than 25 pixels. What does a network see that has the small patch only, in its middle?
 #
 # <details><summary>A ventricle, for it has learned how dark fluid is</summary>
 #
@@ -355,7 +355,7 @@ print(f"{'mean':26s}" + "".join(f"{average[name]:11.2f}" for name in SHOWN))
 # The small patch knows tissues and not places: pieces of brain stem and nuclei lie all over the white matter. The larger ones find the stem. But none of
 # the three does for the cortex what they do together: its borders need the near look, and its name the far one.
 #
-# A fair doubt: three branches have more weights than one. Is it the scales, or the size? A single branch made as large would tell, and the paper does not show it. And this is one run, on two people; the lab repeats it.
+# A fair doubt: three branches have more weights than one. Is it the scales, or the size? A single branch with as many weights would tell; we leave that to you. And this is one run, on two people; the lab repeats it.
 #
 # And the balance? *Recall* is the share of a part's pixels that were found, *precision* the share of what was called by its name that is it.
 
@@ -506,6 +506,11 @@ by_age = {age: segment(net, cohort) for age, cohort in heads.items()}
 print(f"{'Dice':26s}" + "".join(f"{age:>10s}" for age in by_age))
 for part in range(1, 8):
     print(f"{PARTS[part]:26s}" + "".join(f"{mean_dice(by_age[a], heads[a], part):10.2f}" for a in by_age))
+for age, cohort in heads.items():
+    own = [multiscale.dense_logits(net, net.sides, x).softmax(0).amax(0).numpy() for x in centred(cohort)]
+    inner = cohort.labels > 0
+    right = np.mean((np.stack(by_age[age]) == cohort.labels)[inner])
+    print(f"{age:8s}: right {right:.0%} of pixels, mean probability of the answers {np.stack(own)[inner].mean():.0%}")
 print("\nwhite matter of newborns is called:", named(by_age["newborn"], heads["newborn"], 2))
 print("ventricles of the ageing are called:", named(by_age["ageing"], heads["ageing"], 3))
 print("white matter lesions are called:", named(by_age["ageing"], heads["ageing"], 8))
@@ -523,16 +528,18 @@ for age, cohort in heads.items():
     print(f"{age:8s}: ventricles fill {true:.1f} % of the slice's brain; the network says {said:.1f} %")
 plots.describe(
     figure,
-    "Above what a network of young adults says, below the truth: right in the young, cortex and white matter exchanged in the newborn, wide ventricles taken for outer fluid in the ageing.",
+    "Above what a network of young adults says, below the truth: nearly right in the young; most of the newborn's white matter named cortex; wide ventricles of the ageing named outer fluid.",
 )
 
 # %% [markdown]
-# What survives best in the newborn is the fluid outside: it is dark at every age. White matter, as grey as an adult's cortex, gets the names of what is that grey in adults.
+# What survives in the newborn is the fluid outside, dark at every age, and much of the stem, large and bright. White matter, as grey as an adult's cortex, gets the names of what is that grey in adults.
 #
-# In the ageing brain the contrast is the one that was learned, and yet the ventricles are lost: nobody in training had such wide ones. So the volume goes wrong in just those people in whom it would be the finding.
-# And a lesion gets the name of what it resembles, for the network has no answer that says *something else*.
+# In the ageing brain the contrast is the one that was learned, and yet the ventricles are lost: nobody in training had such wide ones, so they are called outer fluid. Read the last lines again. By the network's volumes the old have
+# *smaller* ventricles than the young. It goes wrong in just those people in whom it would be the finding, and in the wrong direction.
 #
-# No error message comes. The maps have smooth borders, all parts are there, and each pixel has a probability.
+# A lesion gets the name of what is as grey as it, for the network has no answer that says *something else*.
+#
+# No error message comes, and every pixel has a name. Nor is the network's own probability a warning: compare it with the share of pixels that are right. On the young it fits, on the others it promises too much.
 #
 # **Question 3.** A colleague proposes to turn the newborn's picture over (bright becomes dark), so that its white matter is brighter than its cortex, as in adults. What will come of it?
 #
@@ -563,7 +570,7 @@ for name, answers in (("as it is", by_age["newborn"]), ("turned over", again)):
     )
 
 # %% [markdown]
-# The authors did what helps: they trained anew for each group, on its own pictures, with the same architecture. Nothing was designed for infants or for adults.
+# All four got worse: once the fluid is the brightest, every other grey has moved as well. The authors did what helps: they trained anew for each group, on its own pictures, with the same architecture. Nothing was designed for infants or for adults.
 #
 # ## What the paper found, and what we find
 #
@@ -574,13 +581,18 @@ for name, answers in (("as it is", by_age["newborn"]), ("turned over", again)):
 # | cortical grey matter | 0.78 | 0.78 | 0.78 | 0.84 |
 # | cerebellum | 0.69 | 0.90 | 0.91 | 0.92 |
 #
-# As here, no single patch did for the cortex what three do, and the small one lost the cerebellum, which is known by its place. Patches in three dimensions did not clearly help.
+# As here, no single patch did for the cortex what three do, and the small one was the worst of all for the cerebellum, which is known by its place. Patches in three dimensions did not clearly help.
 #
 # The lab measures on simulated people, over five seeds:
 #
 # {{effects}}
 #
 # *Not shown* means that five runs cannot tell. *Opposite shown* means that they can, and that it is the other way round. Compare rows with each other, not with the paper's numbers: these brains are simpler, and their truth is exact.
+#
+# Three scales beat the best single one, most clearly in the cortex. That the small patch is the worst one for parts known by their place is not shown: the outer fluid is one of them, and its thin furrows need the near look (see our own table above).
+#
+# Balance helps the rarest part, lesions in ageing brains, at the price of probabilities that are several times too high. The mean over all parts does not show a gain. And the forest that knows row and column is a little *ahead* of the network; you have
+# seen what it leans on.
 #
 # ## In practice: a real brain, nilearn and MONAI
 #
@@ -647,10 +659,10 @@ for name, number, load in (("grey", 1, load_mni152_gm_mask), ("white", 2, load_m
     )
 
 # %% [markdown]
-# Ours and MONAI's Dice are the same numbers. k-means, which knows nothing, is ahead of our network in all three tissues: three greys are all that is asked for, and averaging 152 people has taken the noise away.
+# Ours and MONAI's Dice are the same numbers. k-means, which knows nothing, is ahead of our network in grey and white matter: three greys are all that is asked for, and averaging 152 people has taken the noise away.
 #
-# What k-means cannot do is give *names*. The network finds cortex, ventricles and brain stem in a real picture, though it has seen nothing but simulated ones. It also finds a cerebellum under the temporal lobes. There is none in this slice:
-# it begins farther back. In the six slices of its training there was one always.
+# What k-means cannot do is give *names*. The network finds cortex, ventricles and brain stem in a real picture, though it has seen nothing but simulated ones. It also finds a cerebellum in the temporal lobes. The real one
+# begins farther back. In the six slices of its training there was one always, about there.
 #
 # The maps are no expert's work, either. They call much of the brain stem grey, for its fibres and nuclei mix below the size of a voxel. And nilearn's masks take each voxel with
 # a share above 0.2, and close gaps: so they are wider than the likeliest tissue, and many voxels are in both. Read what a mask means before you count with it.
@@ -669,12 +681,12 @@ for slope in (0.0, 0.2, 0.4):
     print(f"right side {np.exp(2 * slope):.1f} times as bright as left: mean Dice {score:.2f}")
 
 # %% [markdown]
-# **What was never named.** A lesion, a tumour, a bleeding gets one of the names that were learned, and counts as that tissue. In a study of ageing, lesions counted as grey matter
-# hide its loss.
+# **What was never named.** A lesion, a tumour, a bleeding gets one of the names that were learned, and counts as that tissue. A study of ageing that counts lesions as grey matter hides the
+# loss that it looks for.
 #
 # **The mask.** We took the true one. A program that strips the skull errs first, and what it cut off no later step brings back.
 #
-# **One rater.** The paper's truth was drawn by hand. Where a furrow is thinner than a voxel, two experts draw two borders, and a network learns the habits of one.
+# **One rater.** The truth of such studies is drawn by hand. Where a furrow is thinner than a voxel, two experts draw two borders, and a network learns the habits of one.
 #
 # **Dice forgives and punishes by size.** A border that is off by one pixel costs a large part little and a small one much. So compare a part with itself, over methods, not with another part.
 #
