@@ -8,6 +8,7 @@ MISTAKES = {
         ],
         "metal becomes the window's lower end": [("np.where(hu > 1200, 0.0, hu)", "np.where(hu > 1200, -100.0, hu)")],
         "1200 itself counts as metal": [("hu > 1200", "hu >= 1200")],
+        "what lies outside of the field of view is taken for metal": [("hu > 1200", "np.abs(hu) > 1200")],
         "scaled to the slice's own range": [
             (
                 "(np.clip(calm, -100, 400) + 100) / 500",
@@ -61,6 +62,14 @@ MISTAKES = {
             ("min(rows[-1] + 1 + margin, liver.shape[0])", "rows[-1] + 1 + margin"),
             ("min(columns[-1] + 1 + margin, liver.shape[1])", "columns[-1] + 1 + margin"),
         ],
+        "a square around the liver, so that its shape is kept": [
+            (
+                "    masked = np.where",
+                "    longest = max(bottom - top, right - left)\n"
+                "    bottom, right = min(top + longest, liver.shape[0]), min(left + longest, liver.shape[1])\n"
+                "    masked = np.where",
+            )
+        ],
         "the margin is forgotten": [("rows[0] - margin", "rows[0]"), ("rows[-1] + 1 + margin", "rows[-1] + 1")],
         "resized before it is masked": [
             (
@@ -96,9 +105,14 @@ MISTAKES = {
         ],
         "sigma not squared": [("(2 * smooth[1] ** 2)", "(2 * smooth[1])")],
         "the 2 of 2 theta squared forgotten": [
-            ("-unlike / (2 * appearance[2] ** 2)", "-unlike / (appearance[2] ** 2)"),
-            ("- unlike / (2 * appearance[2] ** 2)", "- unlike / (appearance[2] ** 2)"),
-        ][1:],
+            ("- unlike / (2 * appearance[2] ** 2)", "- unlike / (appearance[2] ** 2)")
+        ],
+        "greys in another order than places": [
+            (
+                "image.ravel()[:, None] - image.ravel()[None, :]",
+                "image.T.ravel()[:, None] - image.T.ravel()[None, :]",
+            )
+        ],
         "the appearance kernel forgets the place": [("-far / (2 * appearance[1] ** 2) - unlike", "-unlike")],
         "the appearance kernel forgets the grey": [(" - unlike / (2 * appearance[2] ** 2)", "")],
         "a voxel hears itself": [("    np.fill_diagonal(kernel, 0)\n", "")],
@@ -112,6 +126,10 @@ MISTAKES = {
     },
     "mean_field_step": {
         "rewards the other labels": [("np.log(p) - against", "np.log(p) + against")],
+        "normalised over all voxels and labels": [("np.exp(logits).sum(axis=0)", "np.exp(logits).sum()")],
+        "neighbours vote for their surest label alone": [
+            ("heard = q @ kernel", "heard = (q == q.max(axis=0)) @ kernel")
+        ],
         "not normalised": [("np.exp(logits) / np.exp(logits).sum(axis=0)", "np.exp(logits)")],
         "normalised over voxels": [("np.exp(logits).sum(axis=0)", "np.exp(logits).sum(axis=1, keepdims=True)")],
         "the old belief as the unary term": [("np.log(p) - against", "np.log(q) - against")],
