@@ -20,7 +20,7 @@
 # - turn a network of patches into one that reads a whole slice at once, and check that nothing changed;
 # - foresee what becomes of it in another age group, in another scanner, with lesions.
 #
-# **Time:** about 55 minutes, and 110 for the lab. **Before this:** convolution, pooling, softmax; Dice (unit 2).
+# **Time:** about 55 minutes, and 120 for the lab. **Before this:** convolution, pooling, softmax; Dice (unit 2).
 #
 # **Cost:** {{cost}}
 
