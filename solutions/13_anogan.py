@@ -673,16 +673,15 @@ torch.manual_seed(int(testing.hidden_rng("search_finds").integers(2**31)))
 maker = nn.Sequential(nn.Linear(3, 12), nn.Tanh(), nn.Unflatten(1, (1, 3, 4)))
 looks = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.LeakyReLU(0.2))
 images, start = torch.randn(4, 1, 3, 4), torch.randn(4, 3)
-mine = start.clone().requires_grad_()
-walker = torch.optim.Adam([mine], lr=0.08)
-kept = []
-for _ in range(8):
-    made = maker(mine)
+mine, mean, square, kept = start.clone(), 0.0, 0.0, []
+for k in range(1, 9):
+    leaf = torch.tensor(mine.tolist(), requires_grad=True)
+    made = maker(leaf)
     value = 0.6 * (images - made).abs().sum((1, 2, 3)) + 0.4 * (looks(images) - looks(made)).abs().sum(1)
     kept.append(value.detach())
-    walker.zero_grad()
-    value.sum().backward()
-    walker.step()
+    (slope,) = torch.autograd.grad(value.sum(), leaf)
+    mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2  # Adam's two averages
+    mine = mine - 0.08 * mean / (1 - 0.9**k) / ((square / (1 - 0.999**k)).sqrt() + 1e-8)
 codes, history = search(maker, looks, images, start, steps=7, lr=0.08, weight=0.4)
 close(history[0], kept[0], "the scores at the start", "before the first step")
 close(
