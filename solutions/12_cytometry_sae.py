@@ -1079,6 +1079,8 @@ for measure, label, ax in (("f1", "F1 of blasts", axes[0, 0]), ("log10_error", "
     mean = everything.pivot_table(index="budget", columns="program", values=measure)
     plots.plot_curve({n: list(mean[n]) for n in mean}, x=list(mean.index), xlabel="labelled cells", ylabel=label, ax=ax)
     ax.set_xscale("log")
+    ax.set_xticks(list(mean.index), labels=[f"{n:,}" for n in mean.index])
+    ax.minorticks_off()
 plots.describe(
     figure,
     "F1 of blasts and error of residual disease in decades over the number of labelled cells, one curve for each of four programs.",
@@ -1217,8 +1219,8 @@ for n_events in (50_000, 200_000):
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_accuracy", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 # At an MRD of 0.1 % a program that never calls a blast is right on 99.9 % of cells: the advertised number. It would report no residual
 # disease to every child. I would ask for F1 (or precision and recall) of the blasts, and for the error of the MRD on a logarithmic scale with the detection
-# limit, both by level of MRD, on children who were not learned from. In my run the programs had high F1 at 10 % and much lower at
-# 0.01 %, while their accuracy was above 0.99 at both.
+# limit, both by level of MRD, on children who were not learned from. In my run F1 was much lower at 0.01 % than at 10 %, while
+# accuracy was higher there.
 #
 # === BEGIN MARK SCHEME ===
 # 1 point: says that calling no cell gets the same accuracy.
