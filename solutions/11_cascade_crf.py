@@ -849,7 +849,9 @@ pd.DataFrame(results).mean().round(3).to_frame("mean over seeds (Dice, if not sa
 
 # %% [markdown]
 # Read the table from above: Dice of the liver; the share of pixels that are lesion; Dice of the lesions for each way of finding them; the CRF on maps that we spoiled ourselves;
-# last recall and precision of one step with loss weights and without (NaN: nothing was called lesion). One row needs a word: *the paper's CRF* wipes everything out, even a clean map.
+# last recall and precision of one step with loss weights and without (NaN: nothing was called lesion).
+#
+# One row needs a word: *the paper's CRF* wipes everything out, even a clean map.
 # Its numbers were made for its own maps and smaller pixels; here each voxel hears half the body, in which lesions are a small minority.
 
 
@@ -914,7 +916,9 @@ table
 
 # %% [markdown]
 # **Before you read on:** an interval that holds 0 does not say that there is no effect. And so short a training is no verdict on a network: in the picture below the cascade's second step may
-# still call most of the liver lesion, which is where these networks stand before they see more than *liver or not*. The course ran the same cells with 400 steps for each step of the cascade, and 15 patients a seed:
+# still call most of the liver lesion, which is where these networks stand before they see more than *liver or not*.
+#
+# The course ran the same cells with 400 steps for each step of the cascade, and 15 patients a seed:
 #
 # <details><summary>The course's longer run</summary>
 #
