@@ -1183,6 +1183,8 @@ table
 # hundreds of thousands of cells without labels say where everything else lies. A network that is shown fifty other cells at random has hardly met a haematogone, and
 # these are the ones to tell apart. **Where it does not:** with 3000 labels the network has caught up, and no difference can be shown.
 #
+# One thing is in the mixture's favour: simulated populations are log-normal clouds, nearly what it assumes. Real ones have tails and bridges.
+#
 # ## A million cells in little memory
 #
 # One pass of pre-training over a patient's cells: from raw events, through compensation, compression and shuffling, to the steps of a denoising

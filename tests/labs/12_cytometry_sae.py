@@ -361,4 +361,12 @@ def report(is_blast, called):
 }
 
 # Mutants of the reference answers that are no other program.
-EQUIVALENT = {}
+EQUIVALENT = {
+    "denoising_loss": {
+        "`return ((rebuilt - x) ** 2).mean()` -> `return ((x - rebuilt) ** 2).mean()`": "a square has no sign",
+    },
+    "report": {
+        '`"log10_error": abs(np.log10(max(mrd, limit)) - np.log10(max(truth, limit))),` -> '
+        '`"log10_error": abs(np.log10(max(truth, limit)) - np.log10(max(mrd, limit))),`': "a distance has no direction",
+    },
+}
