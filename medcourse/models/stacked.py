@@ -50,7 +50,7 @@ def random_layers(widths: Sequence[int] = WIDTHS, *, seed: int = 0) -> list[dict
     generator = torch.Generator().manual_seed(seed)
 
     def weights(outputs: int, inputs: int) -> Tensor:
-        bound = (6 / (inputs + outputs)) ** 0.5
+        bound: float = (6 / (inputs + outputs)) ** 0.5
         return bound * (2 * torch.rand(outputs, inputs, generator=generator) - 1)
 
     return [

@@ -76,8 +76,10 @@ def show_events(
         raise CourseError(f"is_blast must have shape ({len(cells)},), got {blast.shape}")
     ax = start(ax, width_inches=4.2, proportion=0.9)
     across, up = limits or _limits(cells)
+    xs, ys = np.clip(cells[~blast], (across[0], up[0]), (across[1], up[1])).T
     ax.hist2d(
-        *np.clip(cells[~blast], (across[0], up[0]), (across[1], up[1])).T,
+        xs,
+        ys,
         bins=110,
         range=(across, up),
         cmap="Greys",
