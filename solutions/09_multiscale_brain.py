@@ -772,10 +772,10 @@ N_TRAIN, N_TEST, STEPS = (6, 3, 200) if effects.thorough() else (4, 2, 50)
 PER_CLASS, BATCH = 100, 64
 
 
-def prepared(images, labels) -> tuple[np.ndarray, np.ndarray]:
-    """Slices whose brain reaches from -2 to 2, and their labels; what is not brain is -2."""
+def prepared(images, labels, person=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slices whose brain reaches from -2 to 2, their labels, and whose they are; what is not brain is -2."""
     scaled = [4 * datasets.prepare_brain(image, marks > 0) - 2 for image, marks in zip(images, labels)]
-    return np.stack(scaled), np.stack(labels).astype(int)
+    return np.stack(scaled), np.stack(labels).astype(int), np.arange(len(images)) if person is None else person
 
 
 def simulate(seed: int) -> dict:
@@ -783,8 +783,8 @@ def simulate(seed: int) -> dict:
     cohorts = {}
     for age in AGES:
         made = datasets.make_ages(N_TRAIN + N_TEST, age=age, seed=900 + seed)
-        images, labels = prepared(made.images, made.labels)
-        cohorts[age] = (images[:N_TRAIN], labels[:N_TRAIN]), (images[N_TRAIN:], labels[N_TRAIN:])
+        everyone = prepared(made.images, made.labels)
+        cohorts[age] = tuple(each[:N_TRAIN] for each in everyone), tuple(each[N_TRAIN:] for each in everyone)
     return cohorts
 
 
@@ -803,10 +803,10 @@ def read(seed: int, folder) -> dict:
     else:
         length = np.ptp(np.flatnonzero((brains.labels[0] > 0).any(axis=(0, 2)))) * brains.spacing_mm[0][1]
         mm = np.arange(0.1 * length, 0.9 * length, 1.5)
-        images, labels, _ = datasets.coronal_slices(brains, mm / length)
+        images, labels, subject = datasets.coronal_slices(brains, mm / length)
         phase = (mm + 5 * seed) % 24
         learn, test = phase < 9, (phase >= 15) & (phase < 18)
-    return {folder.name: tuple(prepared(images[some], labels[some]) for some in (learn, test))}
+    return {folder.name: tuple(prepared(images[some], labels[some], subject[some]) for some in (learn, test))}
 
 
 # %% tags=["experiment"]
@@ -833,7 +833,7 @@ def train(learn, scales, *, seed: int, draw=draw_places) -> nn.Module:
     torch.manual_seed(seed)
     net = ThreeScaleNet(len(NAMES), scales, maps=(8, 12, 16), hidden=64, dropout=0.1)
     net.sides = [scale.side for scale in scales]
-    stream = batches(*learn, net.sides[-1], draw, seed)
+    stream = batches(*learn[:2], net.sides[-1], draw, seed)
     whole = models.multiscale.FromLargest(net, net.sides)
     training.fit(whole, lambda step: next(stream), functional.cross_entropy, steps=STEPS, lr=6e-3)
     return net
@@ -844,9 +844,12 @@ def parts_by(net, image, brain) -> np.ndarray:
 
 
 def score(test, segmenter) -> pd.Series:
-    """Mean over slices of the Dice of each part; parts that no slice measures are left out."""
-    numbers = list(range(1, len(NAMES)))
-    rows = [dice_of_parts(truth, segmenter(image, truth > 0), numbers) for image, truth in zip(*test)]
+    """Mean over people of the Dice of each part, all slices of a person together; parts that nobody measures are left out."""
+    numbers, rows = list(range(1, len(NAMES))), []
+    for who in np.unique(test[2]):
+        images, labels = (each[test[2] == who] for each in test[:2])
+        said = [segmenter(image, truth > 0) for image, truth in zip(images, labels)]
+        rows.append(dice_of_parts(np.concatenate(labels), np.concatenate(said), numbers))
     return pd.DataFrame(np.asarray(rows), columns=NAMES[1:]).mean().dropna()
 
 
@@ -861,7 +864,7 @@ def everywhere(image, brain, part: int) -> np.ndarray:
 
 def fit_forest(learn, seed: int):
     """A random forest on balanced pixels, as a segmenter."""
-    images, labels = learn
+    images, labels, _ = learn
     places = np.asarray(draw_places(labels, 400, 0, seed))
     known = np.stack([features_of(image) for image in images])[tuple(places.T)]
     forest = RandomForestClassifier(50, min_samples_leaf=3, random_state=seed).fit(known, labels[tuple(places.T)])
@@ -1059,7 +1062,7 @@ table
 
 # %% tags=["experiment"]
 name = list(kept)[-1]
-nets, (images, labels) = kept[name]
+nets, (images, labels, _) = kept[name]
 brain = labels[0] > 0
 figure, axes = plots.panels(2, 3, width_inches=3.1, height_inches=2.9)
 plots.show_image(np.where(brain, images[0], -2), f"{name}: brain", ax=axes[0, 0])
