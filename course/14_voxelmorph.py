@@ -84,6 +84,7 @@ def read_at(image: np.ndarray, displacement: np.ndarray, order: int = 1) -> np.n
 
 
 laid = read_at(moving, affine)
+print(f"mean absolute difference: {np.abs(moving - fixed).mean():.3f} before, {np.abs(laid - fixed).mean():.3f} after")
 figure, axes = plots.panels(1, 3, width_inches=3.3, height_inches=3.5)
 plots.show_image(laid, "Moving, after an affine map", spacing_mm=spacing, ax=axes[0, 0])
 plots.show_map(
@@ -94,7 +95,6 @@ plots.describe(
     figure,
     "The moving brain after an affine map, its difference from the fixed one, and a grid that stays straight: shifted, scaled and slightly sheared.",
 )
-print(f"mean absolute difference: {np.abs(moving - fixed).mean():.3f} before, {np.abs(laid - fixed).mean():.3f} after")
 
 # %% [markdown]
 # ## The idea: a displacement for every pixel
