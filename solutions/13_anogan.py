@@ -1056,7 +1056,7 @@ plots.describe(
 # **Predict first:** order the five by their AUC.
 
 # %% tags=["experiment"]
-STEPS, PER_GROUP = (500, 16) if effects.thorough() else (60, 12)
+STEPS, PER_GROUP = (500, 40) if effects.thorough() else (60, 12)
 STOPS = [step for step in (10, 50, 100, 500) if step <= STEPS]
 WEIGHTS = (0.0, 0.1, 0.5)
 
