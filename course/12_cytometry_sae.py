@@ -151,7 +151,7 @@ for k, n in ((0, 100_000), (10, 100_000), (10, 1_000_000), (100, 1_000_000)):
     )
 
 # %% [markdown]
-# It reaches from about half to about twice. And no blast at all means *fewer than about four in these cells*, not *none in the child*. So a report without blasts must
+# It reaches from about half to about twice. And no blast at all means *a true share below about four in so many cells*, not *none in the child*. So a report without blasts must
 # name its limit of detection, and a deeper look takes more cells, not a better program.
 #
 # **Question 1.** A program finds no blast in 20 000 cells. What may the report say?
@@ -367,8 +367,8 @@ scores.round(3)
 # *Not shown* means that five runs cannot tell, *opposite shown* that they can, and it is the other way round. Simulated populations are log-normal clouds, which is
 # just what a mixture of Gaussians assumes; that is in its favour. Real ones have tails and bridges.
 #
-# Why can a mixture win with few labels? It knows more beforehand: a cell that is unlike everything in normal marrow, *and* like the blasts it has seen, is a blast. The
-# network must find the border from the labelled cells, and half of its layers were trained to restore cells, not to part blasts from their healthy kin.
+# Why can a mixture win with few labels? It knows more beforehand: a cell of a kind that is rare in all marrow, *and* like the blasts it has seen, is a blast. The
+# network must find the border from the labelled cells, and its layers were first trained to restore cells, not to part blasts from their healthy kin.
 #
 # **Question 3.** At an MRD of 0.01 %, a program calls 0.1 % of healthy cells blasts. What does its report say?
 #

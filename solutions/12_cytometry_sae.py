@@ -225,7 +225,7 @@ close(prepare(tube, ["SSC"]), np.array([[0.5], [0.1]]), "side scatter of two cel
 close(prepare(tube, ["CD10"])[1][0], np.arcsinh(-1.0), "light of -150", "negative light stays negative")
 forward = {**tube, "markers": ["FSC", "CD10"]}
 close(prepare(forward, ["FSC"]), np.array([[0.5], [0.1]]), "forward scatter of two cells")
-matrix = {**tube, "spill": np.array([[1.0]]), "spill_channels": ["PE-A"]}
+matrix = {**tube, "spill": np.array([[2.0]]), "spill_channels": ["PE-A"]}
 _, (after, *_) = testing.inout(prepare, matrix, ["CD10"])
 close(after["events"], tube["events"], "the events after the call", "work on a copy")
 whole = {**matrix, "events": np.array([[131072, 301], [26214, -150]], np.int64), "spill": np.array([[2.0]])}
@@ -259,6 +259,12 @@ plots.describe(
 # </details>
 #
 # CD10's dye leaks into CD38's detector. Raw, nothing that has much CD10 seems to have little CD38.
+#
+# <details><summary>What you predicted: the leak</summary>
+#
+# arcsinh(2000 / 150) is about 3.3, and arcsinh(10 000 / 150) about 4.9. A fifth of the light looks like two thirds.
+#
+# </details>
 #
 # ## Exercise 2: one layer that undoes damage
 #
@@ -576,6 +582,12 @@ assert moved > 1e-3, f"the returned W should have learned something, but moved b
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# <details><summary>What you predicted: the loss of layer 2</summary>
+#
+# No. Layer 1 restores features, layer 2 restores codes; one mean of squares says nothing about the other.
+#
+# </details>
+#
 # ## Exercise 4: a few labels, and a rare class
 #
 # Now some cells get labels. If one in a hundred were a blast, a network would soon learn to say *no*. So let both classes weigh the
@@ -721,6 +733,12 @@ close(
     "logits of 1000",
     "does something overflow?",
 )
+close(
+    str(decide(torch.tensor([1.0, 2.0]), 0.3).dtype).removeprefix("torch."),
+    "bool",
+    "the type of the decision",
+    "True and False, not numbers",
+)
 ### END HIDDEN TESTS
 
 # %% tags=["picture"] picture="prior"
@@ -741,6 +759,12 @@ plots.describe(
 # <details><summary>Expected picture</summary>
 #
 # ![Expected: three steps from other to blast, further right the rarer blasts are](attachment:prior.png)
+#
+# </details>
+#
+# <details><summary>What you predicted: z = 3</summary>
+#
+# Odds of 20 to 1 become about 20 to 1000: the cell is a blast with about 2 %.
 #
 # </details>
 #
@@ -867,7 +891,7 @@ close(report(truth, nothing)["accuracy"], 0.8, "the accuracy of finding nothing,
 #
 # 1. *Few labels:* with 30 and with 100 labelled cells F1 of the pre-trained network is above that of the random one.
 # 2. *Many labels:* the gap closes.
-# 3. *Baselines:* it is above the linear model's. A sibling study of the same group (Rota et al. 2015) found that a generative model, a mixture of
+# 3. *Baselines:* its F1 is above the linear model's. A sibling study of the same group (Rota et al. 2015) found that a generative model, a mixture of
 #    Gaussians, estimates the MRD better. So the mixture's error is below the network's.
 # 4. *Drift:* a gate drawn on day 0 loses blasts by day 33.
 #

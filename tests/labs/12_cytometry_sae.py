@@ -43,6 +43,9 @@ def prepare(tube, markers, cofactor=150.0):
         "the tube is changed": [
             ('events = np.array(tube["events"], dtype=float)', 'events = tube["events"]'),
         ],
+        "the tube is changed, where its events are in double precision": [
+            ('events = np.array(tube["events"], dtype=float)', 'events = np.asarray(tube["events"], dtype=float)'),
+        ],
         "whole numbers stay whole": [('np.array(tube["events"], dtype=float)', 'np.array(tube["events"])')],
         "double precision": [("dtype=torch.float32", "dtype=torch.float64")],
     },
@@ -172,6 +175,9 @@ def pretrain(layers, batches, kept, lr):
         ],
         "a tie is no blast": [(">= 0", "> 0")],
         "decades": [("np.log(", "np.log10(")],
+        "numbers for a yes or no": [
+            ("logits + np.log(share / (1 - share)) >= 0", "(logits + np.log(share / (1 - share)) >= 0).float()")
+        ],
         "odds overflow": [
             ("logits + np.log(share / (1 - share)) >= 0", "logits.exp() / (logits.exp() + (1 - share) / share) >= 0.5")
         ],
