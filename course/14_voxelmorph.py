@@ -136,8 +136,8 @@ plots.demo(draw_flow, flow_time=(0.0, 1.0, 0.5), static=[{"flow_time": t} for t 
 # %% [markdown]
 # About half. The points follow a current, and where the current changes along their way, they speed up or slow down.
 #
-# **Labels need care.** In a label map, 3 may be *white matter* and 7 *cerebellum*. Read between two pixels, linear interpolation makes
-# a 5 of them: a structure that was never there. Labels are read at the *nearest* pixel.
+# **Labels need care.** In this label map 2 is *white matter* and 6 the *brain stem*. Read between two pixels, linear interpolation makes
+# a 4 of them: *outer fluid*, which was never there. Labels are read at the *nearest* pixel.
 
 # %%
 marks = torch.as_tensor(pair.moving_labels)[None].float()

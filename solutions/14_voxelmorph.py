@@ -43,7 +43,7 @@ plots.use_style()
 
 # %% [markdown]
 # A coronal slice through a simulated brain, and the same brain bent by a map that we know, more than a brain ever is, so that you
-# see it. The skull is gone, as it is before any serious brain registration.
+# see it. The skull is gone, as it is before most deformable registrations of brains.
 
 # %% tags=["picture"] picture="pair"
 known = datasets.make_brain_pairs(1, size=64, warp_mm=6.0, smooth_mm=14.0, seed=14)
@@ -100,13 +100,15 @@ def warp(image: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     image : (B, C, H, W) tensor
+        In single or double precision.
     displacement : (B, 2, H, W) tensor
-        In pixels: rows, then columns. H and W are at least 2.
+        In pixels: rows, then columns; of the image's precision. H and W are at least 2.
 
     Returns
     -------
     (B, C, H, W) tensor
-        image at x + u(x), interpolated linearly; beyond the border the border's value goes on.
+        image at x + u(x), interpolated linearly; beyond the border the border's value goes on. By operations of
+        torch: a network learns by its gradient with respect to the displacement.
     """
     ### BEGIN SOLUTION
     height, width = image.shape[2:]
@@ -574,6 +576,14 @@ close(
     40 * 23 / 24 + 1,
     "doubt about one component of an inner point",
     "an inner point has four neighbours",
+)
+wide = torch.full((1, 2, 2, 2), float(np.log(2.0)))
+_, slope = testing.value_and_grad(kl_divergence, torch.zeros(1, 2, 2, 2), wide, 3.0, wrt=1)
+close(
+    slope,
+    np.full((1, 2, 2, 2), 11 / 8),
+    "the gradient for the logarithm of a variance of 2, 2 x 2 points, lambda 3",
+    "both of its terms teach",
 )
 ### END HIDDEN TESTS
 

@@ -103,6 +103,7 @@ MISTAKES = {
             )
         ],
         "no gradient": [("edges = (mean.diff", "mean = mean.detach()\n    edges = (mean.diff")],
+        "the variance without gradient": [("log_variance.exp()", "log_variance.detach().exp()")],
     },
     "warped_dice": {
         "names averaged as if they were amounts": [
