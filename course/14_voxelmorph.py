@@ -473,7 +473,7 @@ plots.describe(
 )
 
 # %% [markdown]
-# The search found dark pixels nearby, those of the ventricle beside it, and pulled them over the lesion. The difference image, for which all this was done, hides a part of
+# The search found dark pixels nearby, those of the ventricle beside it, and pulled them over the lesion. The difference image, for which all this was done, hides most of
 # what the doctor was to see. For follow-up take a rigid map, or mask the lesion; and look at the determinant.
 #
 # **Another contrast.** In newborns white matter is darker than grey matter in T1. A loss that compares grey values lays like grey on like grey: white on
@@ -496,7 +496,7 @@ for head, marks in zip(babies.images, babies.labels):
 pd.DataFrame(rows).groupby("method").mean().round(3)
 
 # %% [markdown]
-# Demons gained much between adults, and lose here: they lay like on like. Between contrasts, or between MRI and CT, one needs a measure that does not
+# Demons gained much between adults, and lose here: they lay like on like. The network's Dice hardly changes. Between contrasts, or between MRI and CT, one needs a measure that does not
 # ask for equal grey, such as mutual information, or a network that was trained for it.
 #
 # **Question 3.** The tumour of a patient is larger on today's scan. Which registration do you run before you subtract last year's scan from it?
