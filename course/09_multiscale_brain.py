@@ -274,7 +274,7 @@ print("patches that could be drawn:", f"{windows.shape[0] * windows.shape[1] * w
 # %% [markdown]
 # ## Draw in balance
 #
-# Half of the brain's pixels are white matter or cortex, and few are ventricle. The authors drew the same number of patches of each class, 50 000 from each picture, anew for each of ten rounds.
+# Most of the brain's pixels are white matter or cortex, and few are ventricle. The authors drew the same number of patches of each class, 50 000 from each picture, anew for each of ten rounds.
 #
 # **Predict:** with patches drawn as they come, which part will be lost first?
 
@@ -537,7 +537,7 @@ plots.describe(
 # In the ageing brain the contrast is the one that was learned, and yet the ventricles are lost: nobody in training had such wide ones, so they are called outer fluid. Read the last lines again. By the network's volumes the old have
 # *smaller* ventricles than the young. It goes wrong in just those people in whom it would be the finding, and in the wrong direction.
 #
-# A lesion gets the name of what is as grey as it, for the network has no answer that says *something else*.
+# A lesion gets the name of a part that it is not, for the network has no answer that says *none of these*.
 #
 # No error message comes, and every pixel has a name. Nor is the network's own probability a warning: compare it with the share of pixels that are right. On the young it fits, on the others it promises too much.
 #
@@ -550,7 +550,7 @@ plots.describe(
 # </details>
 # <details><summary>Fluid becomes the brightest of all, and the network has never seen that</summary>
 #
-# Yes. One order of two tissues was mended, and that of the third broken. The contrast between three or more is not turned by turning the picture.
+# Yes. The order of two tissues is as it was learned, and that of the third is not. The contrast between three or more is not turned by turning the picture.
 #
 # </details>
 # <details><summary>Nothing changes, since a network looks at edges only</summary>

@@ -28,6 +28,15 @@ MISTAKES = {
     "draw_places": {
         "as they come": [("np.argwhere(labels == number)", "np.argwhere(labels > 0)")],
         "what is not brain is a class": [("np.unique(labels[labels > 0])", "np.unique(labels)")],
+        "no pixel twice while there are enough": [
+            (
+                "rng.integers(len(pixels), size=per_class)",
+                "rng.choice(len(pixels), per_class, replace=len(pixels) < per_class)",
+            )
+        ],
+        "shuffled once and taken in turn": [
+            ("pixels[rng.integers(len(pixels), size=per_class)]", "np.resize(rng.permutation(pixels), (per_class, 3))")
+        ],
         "per class and slice": """
 def draw_places(labels, per_class, epoch, seed):
     rng = np.random.default_rng([seed, epoch])
