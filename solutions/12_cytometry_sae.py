@@ -268,7 +268,7 @@ plots.describe(
 #
 # ## Exercise 2: one layer that undoes damage
 #
-# An auto-encoder squeezes its input into a *code* and rebuilds the input from it. The *denoising* one (Vincent et al. 2010) has a harder
+# An auto-encoder squeezes its input into a *code* and rebuilds the input from it. The *denoising* one (Vincent et al. 2008) has a harder
 # task: its input is damaged first. With features $x$, of which a random part is kept ($k$ is 1 there, else 0), the layer computes
 #
 # $$ h = \tanh(W (k \odot x) + b), \qquad \hat x = V h + c, \qquad
