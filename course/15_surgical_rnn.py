@@ -399,7 +399,7 @@ plots.show_ribbons(
 
 # %% [markdown]
 # Look at the two windows. No network, no memory, a model that trains in a second: and with the vote against flicker it is as good as the
-# bidirectional LSTM here, or better. It needs two seconds of future, which a report afterwards has. Had we left it out, the table would have told a success story.
+# bidirectional LSTM here, or better. Window and vote together need almost three seconds of future, which a report afterwards has. Had we left it out, the table would have told a success story.
 #
 # Three trials of one surgeon decide nothing, and simulated hands may be too regular. The lab leaves each surgeon out in turn.
 #
@@ -434,7 +434,7 @@ table = pd.DataFrame(rows, columns=["surgeon", "other trials known", "surgeon un
 pd.concat([table, table.mean().rename("mean").to_frame().T]).round(1)
 
 # %% [markdown]
-# The share of right frames, in per cent. Each row is one trial, so do not read single rows. If the difference is small here, one reason is that scaling each trial
+# The share of right frames, in per cent. Each row is one trial, so do not read single rows. The model that knows the surgeon has seen two trials more, too. If the difference is small here, one reason is that scaling each trial
 # has taken out where the phantom lay and how far a surgeon reaches. Do not rely on that: the right test is that of the use, a trainee whom the
 # program has never seen. Ask for it.
 #
@@ -458,8 +458,9 @@ print(f"accuracy: ours {ours:.2f} %, scikit-learn's {theirs:.2f} %")
 # %% [markdown]
 # (The paper's cell has *peepholes*: the gates also see the memory itself. `nn.LSTM` has none; `recurrent.LSTMCell` offers them.)
 #
-# Since then, convolutions along time have taken over: Lea and colleagues (2017) read long stretches with few layers, and a second network
-# that corrects the first one's segments (MS-TCN, 2019) fights exactly the flicker that you have seen. Their measures, edit score and F1@k, are the ones used here.
+# Since then, convolutions along time have taken over: Lea and colleagues (2017) read long stretches with few layers. In MS-TCN
+# (2019) further networks correct the segments of the first one, and so fight exactly the flicker that you have seen. F1@k is theirs. Their *edit
+# score* is 100 minus an edit distance in per cent: high is good.
 #
 # ## Where it fails
 #

@@ -143,9 +143,21 @@ weights = {name: value.detach() for name, value in cell.state_dict().items()}
 with torch.no_grad():
     expected = cell(x, (h, c))
 got = lstm_step(x, h, c, weights)
-close(got[0], expected[0], "the output of three sequences", "are the quarters i, f, g, o in this order?", atol=1e-5)
+close(
+    got[0],
+    expected[0],
+    "the output of three sequences",
+    "quarters i, f, g, o in this order, from x, h and both biases?",
+    atol=1e-5,
+)
 ### BEGIN HIDDEN TESTS
-close(got[1], expected[1], "the memory of three sequences", "are the quarters i, f, g, o in this order?", atol=1e-5)
+close(
+    got[1],
+    expected[1],
+    "the memory of three sequences",
+    "quarters i, f, g, o in this order, from x, h and both biases?",
+    atol=1e-5,
+)
 chance = testing.hidden_rng("lstm_step_pytorch")
 sizes = {"weight_ih": (8, 3), "weight_hh": (8, 2), "bias_ih": (8,), "bias_hh": (8,)}
 weights = {n: torch.as_tensor(chance.normal(size=size), dtype=torch.float32) for n, size in sizes.items()}
@@ -275,7 +287,7 @@ class BothWays(nn.Module):
     n_hidden : int
         Units of each direction.
     dropout : float
-        Share of the outputs of both directions that is silenced in training.
+        Share of the outputs of both directions that is silenced, in training only.
     """
 
     def __init__(self, n_inputs: int = 14, n_classes: int = 10, n_hidden: int = 64, dropout: float = 0.0) -> None:
@@ -306,6 +318,17 @@ close(n_weights, 444, "the number of weights for 3 inputs, 4 classes, 5 units", 
 ### BEGIN HIDDEN TESTS
 expected = sum(p.numel() for p in models.GestureLSTM(n_hidden=16, bidirectional=True).parameters())
 close(sum(p.numel() for p in BothWays(n_hidden=16).parameters()), expected, "the number of weights for 16 units")
+# One unit a direction, sequences of one frame: where one reader does the work of both, all logits lie on a line.
+torch.manual_seed(315)
+narrow = BothWays(n_inputs=3, n_classes=4, n_hidden=1)
+frames = torch.as_tensor(np.random.default_rng(315).normal(size=(30, 1, 3)), dtype=torch.float32)
+with torch.no_grad():
+    spots = np.asarray(narrow(frames, torch.tensor([1] * 30)))[:, 0]
+sizes = np.linalg.svd(spots - spots.mean(axis=0), compute_uv=False)
+assert sizes[1] > 1e-4 * sizes[0], (
+    f"with one unit a direction, logits of 30 single frames should spread over a plane, got widths of {sizes[0]:.2g} "
+    f"and {sizes[1]:.2g}: do both readers read?"
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "both_ways_values", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -390,6 +413,20 @@ close(
     "dropout belongs to the outputs of both readers",
     rtol=0.35,
 )
+# Dropout p leaves a standard deviation of v sqrt(p / (1 - p)) / sqrt(16) with 16 outputs; 2000 sequences measure it.
+some = BothWays(n_inputs=2, n_classes=1, n_hidden=8, dropout=0.2)
+testing.set_weights(some, scale=1.0, bias=0.5)
+logits = np.asarray(some(torch.ones(2000, 1, 2), torch.tensor([1] * 2000)).detach())[:, 0, 0]
+some.train(False)
+tested = np.asarray(some(torch.ones(2000, 1, 2), torch.tensor([1] * 2000)).detach())[:, 0, 0]
+close(
+    logits.std(),
+    (tested.mean() - 0.5) / 8,
+    "the spread of logits with dropout 0.2 of 16 outputs",
+    "the share that is asked for, of the outputs of both readers",
+    rtol=0.15,
+)
+close(tested.std(), 0.0, "the spread of logits with dropout 0.2 after net.eval()", "only in training", atol=1e-5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -452,7 +489,7 @@ close(
     np.asarray(kept)[:, 0],
     (np.array([1, 3, 6]) - 10 / 3) / np.std([1, 3, 6]),
     "the signal 0, 1, 2 ... of these",
-    "same frames as the labels?",
+    "the same frames as the labels, and scaled by these alone?",
 )
 _, all_of_them = prepare_trial(signals, np.zeros(8, int), 1)
 close(np.asarray(all_of_them), np.zeros(8), "labels that are all 0, with every=1", "0 is a gesture, -1 is none")
@@ -465,7 +502,10 @@ close(np.asarray(by_default), np.array([0, 6, 12]), "13 labels 0, 1, 2 ... with 
 signals = np.array([[1.0, 100.0], [3.0, 500.0], [5.0, 300.0], [7.0, 300.0]])
 kept, _ = prepare_trial(signals, np.array([0, 0, 1, 1]), 1)
 close(
-    np.asarray(kept)[:, 0], np.array([-3.0, -1, 1, 3]) / 5**0.5, "the signal 1, 3, 5, 7", "divide by n under the root"
+    np.asarray(kept)[:, 0],
+    np.array([-3.0, -1, 1, 3]) / 5**0.5,
+    "the signal 1, 3, 5, 7",
+    "all frames have a label; divide by n under the root",
 )
 ### BEGIN HIDDEN TESTS
 close(
@@ -796,6 +836,12 @@ close(
     200 / 3,
     "F1@50 of one segment of 8 frames for two",
     "one hit, one predicted, two true",
+)
+close(
+    segmental_f1([(2, 0, 6), (1, 6, 10)], [(1, 0, 10)], 0.25),
+    200 / 3,
+    "F1@25 of G1 in frames 0-10, where 0-6 is G2 and 6-10 is G1",
+    "it looks at true segments of its own label only",
 )
 close(
     segmental_f1([(3, 0, 10)], [(3, 20, 30)], 0.1),

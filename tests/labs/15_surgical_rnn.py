@@ -78,6 +78,21 @@ class BothWays(nn.Module):
 """,
         "dropout forgotten": [("self.to_logits(self.dropout(both))", "self.to_logits(both)")],
         "dropout of one half whatever is asked": [("nn.Dropout(dropout)", "nn.Dropout(0.5)")],
+        "dropout of one half if any is asked": [("nn.Dropout(dropout)", "nn.Dropout(0.5 if dropout else 0.0)")],
+        "dropout of the reader ahead only": [
+            ("ahead = self.forwards(x)[0]", "ahead = self.dropout(self.forwards(x)[0])"),
+            ("self.to_logits(self.dropout(both))", "self.to_logits(both)"),
+        ],
+        "dropout of what the reader ahead reads": [
+            ("ahead = self.forwards(x)[0]", "ahead = self.forwards(self.dropout(x))[0]"),
+            ("self.to_logits(self.dropout(both))", "self.to_logits(both)"),
+        ],
+        "dropout when it is used, too": [
+            ("self.dropout(both)", "nn.functional.dropout(both, self.dropout.p)"),
+        ],
+        "the second reader is made and never asked": [
+            ("self.backwards(reverse_padded(x, lengths))", "self.forwards(reverse_padded(x, lengths))")
+        ],
     },
     "prepare_trial": {
         "thinned out before dropping": [
@@ -173,6 +188,10 @@ def edit_distance(truth, predicted):
     "segmental_f1": {
         "more than k": [("best_iou >= overlap", "best_iou > overlap")],
         "labels do not matter": [("label == true_label and iou > best_iou", "iou > best_iou")],
+        "the label is asked for after the largest overlap": [
+            ("if label == true_label and iou > best_iou", "if iou > best_iou"),
+            ("if best_iou >= overlap:", "if best_iou >= overlap and truth[best][0] == label:"),
+        ],
         "hit as often as you like": [
             ("taken = set()", "taken = []"),
             ("taken.add(best)", "taken.append(best)"),
