@@ -62,8 +62,8 @@ plots.describe(
 
 # %% [markdown]
 # Optical coherence tomography (OCT) measures echoes of light: each column looks down into the retina. Bright are the
-# nerve fibres on top and the pigment epithelium below; black is the fluid-filled eye. All patches are *flattened*:
-# the membrane under the epithelium lies in the same row everywhere. Each is 0.5 mm high and 1 mm wide.
+# nerve fibres on top and the pigment epithelium below; the black above is the vitreous. All patches are *flattened*:
+# Bruch's membrane, under the epithelium, lies in the same row everywhere. Each is 0.5 mm high and 1 mm wide.
 #
 # <details><summary>Expected picture</summary>
 #
@@ -374,7 +374,7 @@ class Game:
     generator : module
         From latent codes (B, ...) to samples (B, ...).
     discriminator : module
-        From samples to logits.
+        From samples to logits, one a sample or a pack: (B,) or (B, 1).
     make_optimiser : callable
         `make_optimiser(parameters)` returns an optimiser of torch's that moves these parameters.
 
@@ -578,7 +578,7 @@ close(
     anomaly_score(images, nearest, wanted, found),
     np.array([2.2]),
     "the score with the paper's weight",
-    "sums, not means",
+    "sums, not means; does each term have its weight?",
 )
 close(anomaly_score(images, nearest, wanted, found, 0.0), np.array([2.0]), "the score of pixels alone")
 ### BEGIN HIDDEN TESTS
@@ -625,7 +625,7 @@ def search(generator, features, images, z, steps: int = 500, lr: float = 0.05, w
         From pictures to features (N, F), differentiable.
     images : (N, 1, H, W) tensor
     z : (N, L) tensor
-        Where to start; stays as it is.
+        Where to start; stays as it is. Only codes are to move: not the weights behind `generator` and `features`.
     steps : int
         Of `torch.optim.Adam` with learning rate `lr` and its other settings as they are.
     weight : float
@@ -665,9 +665,12 @@ with torch.no_grad():
 codes, history = search(maker, looks, images, torch.zeros(2, 2), steps=60)
 close(tuple(history.shape), (61, 2), "the shape of the history of 60 steps and two images", "the start counts, too")
 assert history[60][0] < 0.2 * history[0][0], (
-    f"the score of a picture that it can make should fall, got {float(history[0][0]):.3g} and then {float(history[60][0]):.3g}"
+    f"the score of a picture that it can make should fall, got {float(history[0][0]):.3g} and then "
+    f"{float(history[60][0]):.3g}: downhill by Adam, without gradients of the step before?"
 )
-assert history[60][1] > 5, f"noise should keep a high score, got {float(history[60][1]):.3g}"
+assert history[60][1] > 5, (
+    f"noise should keep a high score, got {float(history[60][1]):.3g}: does the score add up pixels and features?"
+)
 ### BEGIN HIDDEN TESTS
 torch.manual_seed(int(testing.hidden_rng("search_finds").integers(2**31)))
 maker = nn.Sequential(nn.Linear(3, 12), nn.Tanh(), nn.Unflatten(1, (1, 3, 4)))
@@ -696,6 +699,19 @@ with torch.no_grad():
     made = maker(codes)
     last = 0.6 * (images - made).abs().sum((1, 2, 3)) + 0.4 * (looks(images) - looks(made)).abs().sum(1)
 close(last, kept[7], "the scores of the codes that come back", "are they those after the last step?", rtol=1e-3)
+# A start beside the goal, and steps far too long: no later score is as low as the first.
+with torch.no_grad():
+    goal = maker(start + 0.01)
+codes, history = search(maker, looks, goal, start, steps=3, lr=1.0)
+with torch.no_grad():
+    made = maker(codes)
+    last = 0.9 * (goal - made).abs().sum((1, 2, 3)) + 0.1 * (looks(goal) - looks(made)).abs().sum(1)
+close(
+    history[3],
+    last,
+    "the last scores of a search whose steps are too long",
+    "the codes after the last step, not others?",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "search_alone", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -773,7 +789,10 @@ def anomaly_map(images: torch.Tensor, nearest: torch.Tensor, sigma_px: float = 1
 # Black against white everywhere is 1; without smoothing the map is the difference.
 white = torch.ones(2, 1, 5, 6)
 close(
-    anomaly_map(white, -white), np.ones((2, 5, 6)), "the map of white images that should be black", "one map an image"
+    anomaly_map(white, -white),
+    np.ones((2, 5, 6)),
+    "the map of white images that should be black",
+    "one map an image; black against white is 1, at the border, too",
 )
 ### BEGIN HIDDEN TESTS
 rng = testing.hidden_rng("anomaly_map_value")
@@ -787,6 +806,7 @@ close(
     spread.sum(axis=(1, 2)),
     np.array([1.0, 0.0]),
     "the sums of the maps of one odd pixel in the first of two images",
+    "each image by itself",
     atol=1e-4,
 )
 close(spread[0, 7, 8] / spread[0, 7, 7], np.exp(-0.5), "how fast it falls beside the odd pixel", rtol=0.02)

@@ -150,6 +150,24 @@ def search(generator, features, images, z, steps=500, lr=0.05, weight=0.1):
         "a step too few": [("range(steps + 1)", "range(steps)"), ("if step < steps", "if step < steps - 1")],
         "one step beyond the last score": [("if step < steps:", "if True:")],
         "the learning rate ignored": [("lr=lr)", "lr=0.05)")],
+        "the best codes on the way": """
+def search(generator, features, images, z, steps=500, lr=0.05, weight=0.1):
+    code = nn.Parameter(z.clone())
+    adam = torch.optim.Adam([code], lr)
+    wanted, history, lowest, best = features(images).detach(), [], None, code.detach().clone()
+    for step in range(steps + 1):
+        adam.zero_grad()
+        nearest = generator(code)
+        score = anomaly_score(images, nearest, wanted, features(nearest), weight)
+        history.append(score.detach())
+        better = history[-1] < lowest if step else torch.ones(len(images), dtype=torch.bool)
+        lowest = torch.stack(history).amin(dim=0)
+        best[better] = code.detach()[better]
+        if step < steps:
+            score.sum().backward()
+            adam.step()
+    return best, torch.stack(history)
+""",
         "codes kept within the prior": [("optimiser.step()", "optimiser.step()\n            z.data.clamp_(-0.1, 0.1)")],
     },
     "anomaly_map": {
