@@ -1259,9 +1259,9 @@ table
 #
 # </details>
 #
-# Read the longer run row by row. That the best discriminator is $p / (p + q)$, and that the map is bright where the lesion is, holds. Of the
-# comparisons of AUC none is shown: 16 healthy and 16 ill patches a seed are few, and the intervals wide. The anomaly score may well be better
-# than the discriminator alone, as in the paper. But it shows no lead over the auto-encoder or over principal components, which need no search.
+# Read the longer run row by row. That the best discriminator is $p / (p + q)$, and that the map is bright where the lesion is, holds. The score is
+# better than the discriminator alone and than the distance to the mean, and a longer search helps, as in the paper; $\lambda$ hardly matters. But the score
+# shows no lead over the auto-encoder, which the paper found far behind, nor over principal components, which need no search and no training to speak of.
 #
 # The cure of mode collapse found all heaps each time. Yet in that longer run single samples found them all in some games, too, and so its
 # interval reaches 0.
