@@ -70,8 +70,8 @@ class RegistrationNet(nn.Module):
             self.last.append(conv(maps, n, 3, padding=1))
             maps = n
         self.head = conv(maps, dims, 3, padding=1)
-        # Start near no motion, and, if it doubts, sure of it. (The authors' code starts with 1e-5 instead, which a short
-        # training takes long to leave.)
+        # Start near no motion, and, if it doubts, sure of it. (The authors' code starts with 1e-5 instead, which takes
+        # a short training long to leave.)
         nn.init.normal_(self.head.weight, std=0.03)
         nn.init.zeros_(_bias(self.head))
         self.doubt = conv(maps, dims, 3, padding=1) if diffeomorphic else None
