@@ -5,6 +5,7 @@ Run in a notebook, it uses the defaults; `medcourse effects` runs the same cells
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,8 @@ from medcourse.errors import CourseError
 from medcourse.paths import course_root
 
 N_SEEDS = 5
+SEEDS_VARIABLE = "MEDCOURSE_SEEDS"
+"""Name of the environment variable that makes notebooks repeat their experiments as often as it says."""
 CONFIDENCE = 0.95
 SIMULATED = "simulated"
 T = TypeVar("T")
@@ -44,12 +47,28 @@ class Effect:
     data: str
 
 
+def seeds_of_notebooks() -> int:
+    """Return how often a notebook repeats its experiment: `N_SEEDS`, unless the environment says otherwise.
+
+    Tests that ask whether a notebook runs say 2, the fewest that have an interval: they would wait for nothing new.
+
+    Raises
+    ------
+    CourseError
+        The variable is no whole number of at least 2.
+    """
+    asked = os.environ.get(SEEDS_VARIABLE) or str(N_SEEDS)
+    if not asked.isdecimal() or int(asked) < 2:
+        raise CourseError(f"expected {SEEDS_VARIABLE} to be a whole number of at least 2, got {asked!r}")
+    return int(asked)
+
+
 @dataclass
 class _Run:
     """What `medcourse effects` asks of a lab's experiment, and what it gets."""
 
     folder: Path | None = None
-    n_seeds: int = N_SEEDS
+    n_seeds: int = field(default_factory=seeds_of_notebooks)
     thorough: bool = False
     rows: list[Effect] = field(default_factory=list)
 

@@ -92,6 +92,17 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_the_environment_says_how_often_a_notebook_repeats(monkeypatch):
+    monkeypatch.delenv("MEDCOURSE_SEEDS", raising=False)
+    assert effects.seeds_of_notebooks() == effects.N_SEEDS
+    monkeypatch.setenv("MEDCOURSE_SEEDS", "2")
+    assert effects.seeds_of_notebooks() == 2
+    for wrong in ("1", "two", "-3"):
+        monkeypatch.setenv("MEDCOURSE_SEEDS", wrong)
+        with pytest.raises(CourseError, match="a whole number of at least 2"):
+            effects.seeds_of_notebooks()
+
+
 def test_a_labs_experiment_runs_on_simulated_and_on_real_data(course, tmp_path):
     (row,) = effects.run("99_x", n_seeds=3)
     assert (row.ours, row.data, row.seeds) == (3.0, "simulated", 3)
