@@ -182,12 +182,14 @@ def play_ring(pack: int, seed: int, steps: int = 600) -> torch.Tensor:
         real = heaps[torch.randint(8, (128,))] + 0.1 * torch.randn(128, 2)
         fake = g(torch.randn(128, 8))
         real_logit, fake_logit = (d(s.reshape(-1, 2 * pack)) for s in (real, fake.detach()))
-        losses = [functional.softplus(-real_logit).mean() + functional.softplus(fake_logit).mean(), None]
-        for turn, adam in enumerate(adams):
-            loss = losses[0] if turn == 0 else functional.softplus(-d(fake.reshape(-1, 2 * pack))).mean()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+        discriminator_loss = functional.softplus(-real_logit).mean() + functional.softplus(fake_logit).mean()
+        adams[0].zero_grad()
+        discriminator_loss.backward()
+        adams[0].step()
+        generator_loss = functional.softplus(-d(fake.reshape(-1, 2 * pack))).mean()
+        adams[1].zero_grad()
+        generator_loss.backward()
+        adams[1].step()
     return g(torch.randn(2000, 8)).detach()
 
 
