@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from medcourse import datasets, models, plots, training
+from medcourse import datasets, metrics, models, plots, training
 from medcourse.models import deformation, pairwise, voxelmorph
 
 plots.use_style()
@@ -243,9 +243,7 @@ plots.plot_curve(
 def dice_of(moved: np.ndarray, target: np.ndarray) -> float:
     """Mean Dice over the structures that either holds."""
     there = [k for k in range(1, len(heads.names)) if (moved == k).any() or (target == k).any()]
-    return float(
-        np.mean([2 * np.sum((moved == k) & (target == k)) / (np.sum(moved == k) + np.sum(target == k)) for k in there])
-    )
+    return float(np.mean([metrics.dice(target == k, moved == k) for k in there]))
 
 
 def align(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
