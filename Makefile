@@ -4,6 +4,8 @@
 .PHONY: help lab test check chromium
 
 PYTHON ?= python3
+# Tests run in as many processes, each of which may take 2 GB.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 ENTER := . .venv/bin/activate &&
 INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt
 
@@ -24,7 +26,7 @@ check: .venv/test.stamp
 
 test: check chromium
 	$(ENTER) medcourse lab --check
-	$(ENTER) pytest
+	$(ENTER) pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .venv/lab.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .

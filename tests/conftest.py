@@ -1,9 +1,18 @@
-"""What holds for every test: no network, no home."""
+"""What holds for every test: no network, no home; and how tests are dealt out to processes that run side by side."""
 
 import ipaddress
+import json
+import os
 import socket
+from pathlib import Path
 
 import pytest
+
+# Processes side by side share the cores. Before torch is imported, which reads it once.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+COSTS = Path(__file__).resolve().parents[1] / "bench" / "results" / "cost.json"
 
 # Labs and proofs are data to tests; with --doctest-modules pytest would run them as modules.
 collect_ignore_glob = ["data/*", "labs/*"]
@@ -51,3 +60,23 @@ def _no_network():
 def _no_home(monkeypatch, tmp_path_factory):
     """Keep data where it is thrown away."""
     monkeypatch.setenv("MEDCOURSE_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep together what shares costly fixtures, and begin with what takes longest, so that all end together.
+
+    The tests of one lab share its audit, those of one lesson its notebook; of other tests those of a file.
+    """
+    costs = json.loads(COSTS.read_text())
+
+    def group_of(item):
+        path = getattr(item, "callspec", None) and item.callspec.params.get("path")
+        return f"{path.parent.name}/{path.stem}" if isinstance(path, Path) else item.path.name
+
+    groups = {item: group_of(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if getattr(config.option, "dist", "no") != "no" or "PYTEST_XDIST_WORKER" in os.environ:
+        # An audit takes about as long as the lab's own experiment.
+        weight = {unit: cost["seconds"] * (2 if unit.startswith("solutions/") else 1) for unit, cost in costs.items()}
+        items.sort(key=lambda item: -weight.get(groups[item], 0.0))
