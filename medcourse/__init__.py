@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "datasets",
         "device",
         "effects",
+        "glossary",
         "losses",
         "metrics",
         "models",
@@ -21,5 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "streams",
         "testing",
         "training",
+        "units",
     ],
 )

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from medcourse.errors import CourseError
 from medcourse.grading.harmless import markdown
@@ -61,6 +61,34 @@ def test_a_claim_with_bars_stays_in_its_column_of_the_table(course):
     path.write_text(json.dumps({"rows": [{**row, "verdict": "holds", "data": "simulated"}]}))
     html = str(markdown(filled(course, "{{effects}}").source))
     assert [html.count("<td>"), html.count("<td>|a - b| below 1</td>"), html.count("<td>holds</td>")] == [4, 1, 1]
+
+
+def test_a_look_back_quotes_single_claims_and_those_that_came_out_the_other_way(course):
+    path = course / "bench/results/effects.json"
+    row = {"unit": "07_x", "paper_figure": "said", "ours": -1.5, "low": -2.0, "high": -1.0, "data": "simulated"}
+    rows = [
+        {**row, "claim": "AUC, a|b above 0", "verdict": "opposite shown"},
+        {**row, "claim": "Dice, above 0", "verdict": "not shown"},
+        {**row, "claim": "Dice of lesions, above 0", "verdict": "holds", "unit": "08_y"},
+        {**row, "claim": "Dice of lesions, above 0", "verdict": "opposite shown", "data": "real"},
+    ]
+    path.write_text(json.dumps({"rows": rows}))
+    assert filled(course, "Dice: {{effect: 07_x: Dice,}}.").source == "Dice: -1.5 (-2 to -1), not shown."
+    assert filled(course, "{{opposites}}").source.splitlines()[2:] == [
+        "| [7](07_x.ipynb) | AUC, a\\|b above 0 | said | -1.5 (-2 to -1) |"
+    ]
+    code = new_code_cell('TALLY = """{{tally}}"""')
+    fill(new_notebook(cells=[code]), course / "course/20_z.py")
+    assert code.source.splitlines() == [
+        'TALLY = """unit,holds,not shown,opposite shown,cannot be told',
+        "07_x,0,1,1,0",
+        '08_y,1,0,0,0"""',
+    ]
+    with pytest.raises(CourseError, match=r"one effect of 07_x that begins with 'Brier'.*found 0"):
+        filled(course, "{{effect: 07_x: Brier}}")
+    path.write_text(json.dumps({"rows": [{**rows[0], "verdict": "maybe"}]}))
+    with pytest.raises(CourseError, match=r"maybe.*07_x"):
+        filled(course, "{{tally}}")
 
 
 def test_speed_stands_beside_what_flops_predict(course):

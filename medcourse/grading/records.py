@@ -2,12 +2,15 @@
 
 No number of a measurement is written by hand: `{{cost}}`, `{{effects}}`, `{{speed}}` and `{{stream}}` stand for what
 `bench/cost.py`, `medcourse effects`, `bench/speed.py` and `bench/stream.py` left in `bench/results`, and
-`attachment:NAME.png` for what `bench/pictures.py` rendered.
+`attachment:NAME.png` for what `bench/pictures.py` rendered. A text that looks back quotes one row as
+`{{effect: UNIT: CLAIM}}` and the claims that came out the other way round as `{{opposites}}`; `{{tally}}`, which may
+stand in code, too, counts the verdicts.
 """
 
 import json
 import re
 from base64 import b64encode
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,14 @@ SPEED = Path("bench", "results", "speed.json")
 STREAM = Path("bench", "results", "stream.json")
 PICTURES = Path("solutions", "pictures")
 
+VERDICTS = ("holds", "not shown", "opposite shown", "cannot be told")
+
+_ONE_EFFECT = re.compile(r"\{\{effect: (\w+): ([^}]+)\}\}")
 _ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
 
 
 def fill(notebook: Any, path: Path) -> None:
-    """Replace the marks in the markdown cells of a notebook.
+    """Replace the marks in the cells of a notebook: all of them in text, the tally in code, too.
 
     Parameters
     ----------
@@ -39,8 +45,13 @@ def fill(notebook: Any, path: Path) -> None:
     """
     root = path.resolve().parents[1]
     for cell in notebook.cells:
+        if "{{tally}}" in cell.source:
+            cell.source = cell.source.replace("{{tally}}", tally(root))
         if cell.cell_type != "markdown":
             continue
+        if "{{opposites}}" in cell.source:
+            cell.source = cell.source.replace("{{opposites}}", opposites_table(root))
+        cell.source = _ONE_EFFECT.sub(lambda mark: one_effect(root, *mark.groups()), cell.source)
         if "{{cost}}" in cell.source:
             cell.source = cell.source.replace("{{cost}}", cost_line(root, path))
         if "{{effects}}" in cell.source:
@@ -68,15 +79,44 @@ def cost_line(root: Path, path: Path) -> str:
 
 def effects_table(root: Path, slug: str) -> str:
     """Return the simulated rows of a unit in the reproduction table, as markdown."""
-    rows = [row for row in _read(root / EFFECTS, "medcourse effects")["rows"] if row["unit"] == slug]
-    rows = [row for row in rows if row["data"] == "simulated"]
+    rows = [row for row in _simulated(root) if row["unit"] == slug]
     if not rows:
         raise CourseError(f"expected effects of {slug} in {EFFECTS}, found none: run `medcourse effects {slug}`")
     lines = ["| claim | the paper | ours (95 % interval) | verdict |", "|---|---|---|---|"]
     for row in rows:
-        ours = "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
-        claim, figure = (row[name].replace("|", "\\|") for name in ("claim", "paper_figure"))  # a bar ends a cell
-        lines.append(f"| {claim} | {figure} | {ours} | {row['verdict']} |")
+        lines.append(
+            f"| {_in_cell(row, 'claim')} | {_in_cell(row, 'paper_figure')} | {_ours(row)} | {row['verdict']} |"
+        )
+    return "\n".join(lines)
+
+
+def one_effect(root: Path, unit: str, claim: str) -> str:
+    """Return the simulated row of `unit` whose claim begins with `claim`: ours, its interval and the verdict."""
+    rows = [row for row in _simulated(root) if row["unit"] == unit and row["claim"].startswith(claim)]
+    if len(rows) != 1:
+        raise CourseError(f"expected one effect of {unit} that begins with {claim!r} in {EFFECTS}, found {len(rows)}")
+    return f"{_ours(rows[0]) or 'no figure'}, {rows[0]['verdict']}"
+
+
+def opposites_table(root: Path) -> str:
+    """Return the simulated rows of all units that came out the other way round, as markdown that links to lessons."""
+    lines = ["| unit | claim | the paper | ours (95 % interval) |", "|---|---|---|---|"]
+    for row in _simulated(root):
+        if row["verdict"] == "opposite shown":
+            link = f"[{int(row['unit'][:2])}]({row['unit']}.ipynb)"
+            lines.append(f"| {link} | {_in_cell(row, 'claim')} | {_in_cell(row, 'paper_figure')} | {_ours(row)} |")
+    return "\n".join(lines)
+
+
+def tally(root: Path) -> str:
+    """Return how many simulated claims of each unit came out how, as lines of comma-separated values with a header."""
+    rows = _simulated(root)
+    lines = [",".join(["unit", *VERDICTS])]
+    for unit in sorted({row["unit"] for row in rows}):
+        found = Counter(row["verdict"] for row in rows if row["unit"] == unit)
+        if unknown := set(found) - set(VERDICTS):
+            raise CourseError(f"expected verdicts of {', '.join(VERDICTS)}, got {sorted(unknown)} of {unit}")
+        lines.append(",".join([unit, *(str(found[verdict]) for verdict in VERDICTS)]))
     return "\n".join(lines)
 
 
@@ -114,6 +154,19 @@ def stream_table(root: Path) -> str:
             f"| {row['raw_mb']:.0f} MB |"
         )
     return "\n".join([*lines, "", f"On {rows[0]['on']}."])
+
+
+def _simulated(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = _read(root / EFFECTS, "medcourse effects")["rows"]
+    return [row for row in rows if row["data"] == "simulated"]
+
+
+def _ours(row: dict[str, Any]) -> str:
+    return "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
+
+
+def _in_cell(row: dict[str, Any], name: str) -> str:
+    return str(row[name]).replace("|", "\\|")  # a bar ends a cell
 
 
 def _read(path: Path, command: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["figures"],
     submod_attrs={
+        "course_map": ["draw_course_map"],
         "curves": ["plot_curve", "plot_froc", "plot_intervals"],
         "deformations": ["show_arrows", "show_blend", "show_deformed_grid", "show_determinant"],
         "cytometry": ["show_events"],
