@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "hands": ["show_hands", "view_hands"],
         "images": ["overlay", "show_image", "show_images", "show_map"],
         "kernels": ["show_kernels"],
+        "labelling": ["label_images"],
         "labels": ["show_labels"],
         "networks": ["draw_unet"],
         "ribbons": ["show_ribbons"],
