@@ -45,6 +45,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "marrow": ["make_marrow", "make_marrow_chunks"],
         "medmnist": ["read_medmnist"],
         "mirror": ["mirror_brain"],
+        "mitoses": ["make_mitoses"],
         "mr": ["make_mr_slice"],
         "nodules": ["make_nodules"],
         "pet": ["make_pet_ct"],
