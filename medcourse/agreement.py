@@ -1,6 +1,7 @@
 """How far raters agree, what they say together, and how sure a mean over patients is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,15 +31,51 @@ def kappa(first: ArrayLike, second: ArrayLike) -> float:
     >>> kappa([1, 1, 0, 0], [1, 0, 0, 0])
     0.5
     """
-    a, b = np.asarray(first).ravel(), np.asarray(second).ravel()
-    if a.shape != b.shape or not a.size:
-        raise CourseError(f"both raters must judge the same items, at least one, got {a.size} and {b.size}")
+    a, b = _same_items(first, second)
     observed = float(np.mean(a == b))
     expected = float(sum(np.mean(a == k) * np.mean(b == k) for k in np.union1d(a, b)))
     if expected >= 1:
         # One category only: they agree, so 1 rather than 0/0.
         return 1.0
     return (observed - expected) / (1 - expected)
+
+
+def quadratic_kappa(first: ArrayLike, second: ArrayLike) -> float:
+    """Return the quadratic weighted kappa of two raters who give ordered grades.
+
+    A grade that is two steps off weighs four times as much as one that is one off: 1 minus the mean squared difference
+    over the one expected of raters who give each grade as often as these do, but at random (Cohen, Psychological
+    Bulletin 70:213-220, 1968, doi:10.1037/h0026256).
+
+    Parameters
+    ----------
+    first, second
+        Grades as whole numbers, in the same shape.
+
+    Returns
+    -------
+    float
+        At most 1. 1 if both gave one and the same grade to everything.
+
+    Examples
+    --------
+    >>> quadratic_kappa([0, 1, 2, 3], [0, 1, 2, 3]), quadratic_kappa([0, 4], [4, 0])
+    (1.0, -1.0)
+    """
+    a, b = (grades.astype(float) for grades in _same_items(first, second))
+    # The mean over all pairs of (a_i - b_j)^2, without the pairs.
+    expected = float(a.var() + b.var() + (a.mean() - b.mean()) ** 2)
+    if expected == 0:
+        # One grade only: they agree, so 1 rather than 0/0.
+        return 1.0
+    return 1 - float(np.mean((a - b) ** 2)) / expected
+
+
+def _same_items(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    a, b = np.asarray(first).ravel(), np.asarray(second).ravel()
+    if a.shape != b.shape or not a.size:
+        raise CourseError(f"both raters must judge the same items, at least one, got {a.size} and {b.size}")
+    return a, b
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fluid": ["make_fluid_bscans"],
         "folders": ["read_cells"],
         "fractals": ["make_fractals"],
+        "frontal": ["make_frontal_chests"],
         "fundus": ["make_fundi"],
         "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
