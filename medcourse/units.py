@@ -86,7 +86,13 @@ UNITS = (
     Unit("16_transfer_features", "Borrowed features", "Exploration", ("a class",), ("2D",), 93, "films"),
     Unit("17_fine_tuning", "How deep to fine-tune", "Exploration", ("a class", "a place"), ("2D", "3D"), 40, "videos"),
     Unit(
-        "18_crowdsourcing", "Labels from a crowd", "Exploration", ("a class", "a place"), ("2D", "3D"), 0, "by experts"
+        "18_crowdsourcing",
+        "Labels from a crowd",
+        "Exploration",
+        ("a class", "a place"),
+        ("2D", "3D"),
+        0,
+        "expert labels",
     ),
     Unit("19_public_datasets", "Public data, challenges", "Exploration"),
     Unit("20_summary", "The way back", "Summary"),
