@@ -110,6 +110,19 @@ def _add_grading(commands: Any) -> None:
     report.add_argument("--json", action="store_true", help="print one JSON object")
     report.set_defaults(command=_report)
 
+    leaderboard = commands.add_parser("leaderboard", help="rank a class in a challenge, from what was graded")
+    leaderboard.add_argument("lab", metavar="LAB", help="the unit, as in 20_summary")
+    leaderboard.add_argument("--names", action="store_true", help="say who is who (default: pseudonyms)")
+    leaderboard.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each submission")
+    leaderboard.add_argument("--json", action="store_true", help="print one JSON object")
+    leaderboard.set_defaults(command=_leaderboard)
+
+    crowd = commands.add_parser("crowd", help="what a class says together in a labelling game, without names")
+    crowd.add_argument("lab", metavar="LAB", help="the unit, as in 18_crowdsourcing")
+    crowd.add_argument("--out", type=Path, metavar="FILE", help="write the table of answers: worker, item, label")
+    crowd.add_argument("--json", action="store_true", help="print one JSON object")
+    crowd.set_defaults(command=_crowd)
+
     audit = commands.add_parser("audit", help="whether a lab's tests tell right from wrong (needs solutions/)")
     audit.add_argument("lab", nargs="?", metavar="LAB", help="the unit, as in 10_unet")
     audit.add_argument("--all", action="store_true", help="every lab")
@@ -189,6 +202,37 @@ def _report(options: argparse.Namespace) -> int:
     from medcourse.grading.report import report  # noqa: PLC0415
 
     found = report(course_root(), options.lab)
+    if options.csv:
+        found.write_csv(options.csv)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        print(found)
+    return OK
+
+
+def _crowd(options: argparse.Namespace) -> int:
+    from medcourse.class_votes import judge_class  # noqa: PLC0415
+    from medcourse.grading.crowd import gather  # noqa: PLC0415
+
+    found = gather(course_root(), options.lab)
+    votes = judge_class(found.lab, found.rows, found.expert, n_submissions=found.n_submissions, dropped=found.dropped)
+    if options.out:
+        try:
+            options.out.write_text(found.as_csv(), encoding="utf-8", newline="")
+        except OSError as error:
+            raise CourseError(f"cannot write {options.out}: {error.strerror}") from None
+    if options.json:
+        _print_json(votes.as_json())
+    else:
+        print(votes)
+    return OK
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from medcourse.grading.leaderboard import leaderboard  # noqa: PLC0415
+
+    found = leaderboard(course_root(), options.lab, names=options.names)
     if options.csv:
         found.write_csv(options.csv)
     if options.json:

@@ -11,7 +11,7 @@ function; `check` grades one's own work. `plain` with its child process `runner`
 A class. `workforce` are the workers, each with one of `engines`; `crew` hands them submissions, `classroom` decides
 which; `journal` keeps what was found and `gradebook` writes it into nbgrader's `database`; `grades` is what a run says
 and `report` sums up; `preprocessors` is what nbgrader calls. `feedback` makes pages for students, of which `harmless`
-keeps what could harm.
+keeps what could harm. `crowd` gathers what a class answered in a labelling game.
 
 The tests of labs. `proofs` grades variants of answers, `mutants` makes some, replacing `segments` of text, and `audit`
 says what they show.

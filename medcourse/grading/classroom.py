@@ -135,7 +135,7 @@ class _ClassRun:
         for student, path in self.paths.items():
             self.grades[student] = StudentGrade(student)
             try:
-                name = key(self.lab, _read(path), self.settings)
+                name = key(self.lab, read_submission(path), self.settings)
             except CourseError as error:
                 self._look(student, "", str(error))
                 continue
@@ -226,7 +226,7 @@ class _ClassRun:
 
         for student in students:
             try:
-                submission = _read(self.paths[student])
+                submission = read_submission(self.paths[student])
             except CourseError as error:  # it was there a moment ago
                 self._look(student, "", str(error))
                 continue
@@ -303,7 +303,7 @@ def _agree(run: "Run", scores: dict[str, float | None] | None) -> bool:
     return all(scores.get(each.id) is not None and scores[each.id] == each.score for each in run.exercises)
 
 
-def _read(path: Path) -> bytes:
+def read_submission(path: Path) -> bytes:
     """Read a submission.
 
     Raises
