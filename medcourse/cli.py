@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="list or download public data sets")
     actions = data.add_subparsers(required=True, metavar="list|get", title="actions")
     data_list = actions.add_parser("list", help="what can be downloaded, its size and licence")
+    data_list.add_argument("--all", action="store_true", help="the whole catalogue, also what others keep")
+    for name, example in (("modality", "CT"), ("task", "segmentation"), ("access", "open"), ("text", "lymph")):
+        data_list.add_argument(f"--{name}", metavar="WORD", help=f"of the catalogue, as in {example}; implies --all")
     data_list.add_argument("--json", action="store_true", help="print one JSON object")
     data_list.set_defaults(command=_data_list)
     data_get = actions.add_parser("get", help="download one, or say where it is")
@@ -285,6 +288,9 @@ def _effects(options: argparse.Namespace) -> int:
 
 
 def _data_list(options: argparse.Namespace) -> int:
+    asked = {name: getattr(options, name) for name in ("modality", "task", "access", "text")}
+    if options.all or any(asked.values()):
+        return _data_search(asked, as_json=options.json)
     from medcourse.datasets.catalogue import CATALOGUE  # noqa: PLC0415
 
     if options.json:
@@ -295,6 +301,24 @@ def _data_list(options: argparse.Namespace) -> int:
         print(f"    {entry.modality}, {entry.task}, for {', '.join(entry.units)}")
         print(f"    licence: {entry.licence}")
         print(f"    cite: {entry.citation}, https://doi.org/{entry.doi}")
+    return OK
+
+
+def _data_search(asked: dict[str, Any], *, as_json: bool) -> int:
+    from medcourse.datasets.catalogue import find_datasets  # noqa: PLC0415
+
+    found = find_datasets(**asked)
+    if as_json:
+        _print_json({"data": json.loads(found.to_json(orient="records"))})
+        return OK
+    for row in found.itertuples():
+        size = "size unknown" if row.size_gb != row.size_gb else f"about {row.size_gb:g} GB"  # NaN is not itself
+        print(f"{row.name}  {size}  {row.title}")
+        print(f"    {row.modality}, {row.task}: {row.target}; about {row.cases} {row.case}")
+        print(f"    {row.access}, licence: {row.licence}; {row.url}")
+        print(f"    cite: {row.citation}{f', https://doi.org/{row.doi}' if row.doi else ''}")
+        print(f"    checked {row.checked}: {row.evidence}{f'; read by {row.loader}' if row.loader else ''}")
+    print(f"{len(found)} data sets")
     return OK
 
 

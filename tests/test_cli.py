@@ -153,6 +153,19 @@ def test_data_list(capsys):
         assert entry["licence"] in out
 
 
+def test_data_list_searches_the_whole_catalogue(capsys):
+    everything = printed_json(capsys, "data", "list", "--all")["data"]
+    assert {"DRIVE", "CheXpert"} <= {row["name"] for row in everything}
+    open_ones = printed_json(capsys, "data", "list", "--modality", "fundus photography", "--access", "open")["data"]
+    assert {row["name"] for row in open_ones} == {"STARE", "CHASE_DB1", "FIVES"}
+    assert cli.main(["data", "list", "--text", "gallbladder"]) == 0
+    out = capsys.readouterr().out
+    assert "Cholec80  about 80 GB" in out
+    assert out.endswith("1 data sets\n")
+    assert cli.main(["data", "list", "--task", "guessing"]) == 2
+    assert "no task is called 'guessing'; there are classification" in capsys.readouterr().err
+
+
 def test_data_get_prints_the_folder_alone(monkeypatch, capsys):
     monkeypatch.setattr("medcourse.datasets.download.fetch", lambda name: Path("cache") / name)
     assert printed_json(capsys, "data", "get", "x") == {"name": "x", "folder": str(Path("cache") / "x")}
