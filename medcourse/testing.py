@@ -247,20 +247,54 @@ def set_weights(net: nn.Module, *, scale: float = 1.0, bias: float = 0.1) -> Non
 
 
 class Award(float):
-    """Points earned of those of a test cell; nbgrader reads it as partial credit from the cell's last line."""
+    """Points earned of those of a test cell; nbgrader reads it as partial credit from the cell's last line.
+
+    Attributes
+    ----------
+    case_scores, hidden_set
+        As given to `award`.
+    """
+
+    case_scores: dict[str, list[float]]
+    hidden_set: str
 
     def __repr__(self) -> str:
         return repr(float(self))
 
 
-def award(points: float) -> Award:
+def award(points: float, *, case_scores: Mapping[str, Sequence[float]] | None = None, hidden_set: str = "") -> Award:
     """Give some of a cell's points; the last expression of a test cell that gives partial credit.
+
+    Parameters
+    ----------
+    points
+        At least 0.
+    case_scores
+        For a leaderboard: what each hidden case was scored, by the measure's name. All have the same cases in the same
+        order; the first is ranked by, and a higher one is better. Instructors alone see them.
+    hidden_set
+        A name of the cases: submissions are compared where it is the same.
+
+    Raises
+    ------
+    ValueError
+        Points below 0, scores that are no finite numbers, or not as many for each measure.
 
     Examples
     --------
     >>> award(1.5)
     1.5
+    >>> award(1.5, case_scores={"Dice": [0.5, 1.0]}).case_scores
+    {'Dice': [0.5, 1.0]}
     """
     if not (points >= 0 and np.isfinite(points)):
         raise ValueError(f"points must be at least 0, got {points}")
-    return Award(points)
+    earned = Award(points)
+    earned.case_scores = {str(name): [float(x) for x in scores] for name, scores in (case_scores or {}).items()}
+    earned.hidden_set = hidden_set
+    lengths = {len(scores) for scores in earned.case_scores.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        raise ValueError(f"expected as many scores for each measure, and at least one, got {sorted(lengths)}")
+    if not all(np.isfinite(scores).all() for scores in earned.case_scores.values()):
+        raise ValueError("expected finite scores: what does a case without a truth get?")
+    return earned

@@ -50,6 +50,7 @@ GOOD = {
     "a sum above a bound": "assert dice(1, 2).sum() > 3, 'too little'",
     "award of comparisons": "earned = 0.0\nearned += float(dice(1, 2) < 3)\naward(earned)",
     "award by its module": "testing.award(1)",
+    "award with scores of cases": "got = dice(1, 2)\naward(float(got < 3), case_scores={'Dice': [got]})",
     "equality of the test's own": "x = np.ones(3)\nfor i, got in enumerate(dice(x, x)):\n    if i == 0 and x.all() and not i:\n        close(got, 1)",
     "pairs": "for got, expected in zip([dice(1, 2)], [3]):\n    if expected == 3:\n        close(got, 3)",
     "tuples side by side": "net, reference = Net(), models.UNet()\nassert isinstance(reference, models.UNet), 'a U-Net'",

@@ -157,6 +157,17 @@ def test_awarded_points_read_as_a_number():
             award(points)
 
 
+def test_scores_of_cases_go_with_an_award_and_are_numbers():
+    earned = award(1.5, case_scores={"Dice": np.array([0.5, 1.0]), "error": [2, 3]}, hidden_set="a")
+    assert repr(earned) == "1.5"
+    assert earned.case_scores == {"Dice": [0.5, 1.0], "error": [2.0, 3.0]}
+    assert earned.hidden_set == "a"
+    assert award(1.0).case_scores == {}
+    for wrong in ({"Dice": [float("nan")]}, {"Dice": []}, {"Dice": [1.0], "error": [1.0, 2.0]}):
+        with pytest.raises(ValueError, match="expected"):
+            award(1.0, case_scores=wrong)
+
+
 def test_a_lab_begins_with_the_same_random_numbers_and_sends_warnings_to_standard_output(monkeypatch):
     class KernelStream(io.StringIO):
         pub_thread = None

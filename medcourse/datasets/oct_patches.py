@@ -95,7 +95,7 @@ def make_oct_patches(
     images, lesions, kind_of = [], [], []
     for eye, child in enumerate(np.random.SeedSequence(seed).spawn(n_eyes)):
         kind = kinds[(eye - n_healthy) % len(kinds)] if eye >= n_healthy else ""
-        power, regions = _slice(child, [kind] if kind else [], n_averages, noise_db)
+        power, regions = scan_slice(child, [kind] if kind else [], n_averages=n_averages, noise_db=noise_db)
         grey = to_grey(power, dynamic_range_db)
         images += [grey[:, start : start + SIDE_PX] for start in starts]
         lesions += [regions[:, start : start + SIDE_PX] for start in starts]
@@ -116,15 +116,20 @@ def make_oct_patches(
     )
 
 
-def _slice(
-    seed: np.random.SeedSequence, kinds: Sequence[str], n_averages: int, noise_db: float
+def scan_slice(
+    seed: np.random.SeedSequence,
+    kinds: Sequence[str],
+    *,
+    n_averages: int,
+    noise_db: float,
+    width_px: int = _STRIP_PX,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return power and lesions, (64, _STRIP_PX), of a flattened slice of one eye."""
+    """Return power and lesions, (64, width_px), of a flattened slice of one eye."""
     anatomy, speckle, disease = (np.random.default_rng(s) for s in seed.spawn(3))
     spacing = np.array([SPACING_UM[0] / _OVERSAMPLING, SPACING_UM[1]])
     # Left or right eye, and where along the slice its fovea lies.
     side, fovea_um = anatomy.choice([-1, 1]), anatomy.uniform(-2000, 2000)
-    x_um = (np.arange(_STRIP_PX) + 0.5 - _STRIP_PX / 2) * spacing[1] - fovea_um
+    x_um = (np.arange(width_px) + 0.5 - width_px / 2) * spacing[1] - fovea_um
     # Eyes differ by about a tenth in each layer's thickness.
     factors = {layer.name: float(np.exp(0.1 * anatomy.normal())) for layer in LAYERS[1:-1]}
     boundaries = lay_out(anatomy, x_um, depth_um=1500.0, factors=factors)
@@ -143,5 +148,5 @@ def _slice(
         noise_db=noise_db,
         n_averages=n_averages,
     )
-    rows = (SIDE_PX, _OVERSAMPLING, _STRIP_PX)
+    rows = (SIDE_PX, _OVERSAMPLING, width_px)
     return power.reshape(rows).mean(axis=1)[:, ::side], eye.lesions.reshape(rows).max(axis=1)[:, ::side]

@@ -85,3 +85,8 @@ class ClassGrades:
 def printable(text: str) -> str:
     """Return one line of text without what a terminal would obey; students choose names and messages."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def as_text(text: str) -> str:
+    """Return text that a spreadsheet takes for text and not for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

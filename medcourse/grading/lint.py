@@ -195,8 +195,12 @@ def _ending(test: _Test) -> Iterator[Finding]:
                 node,
                 f"expected award(...) as the last expression, got {test.quote(node)} elsewhere: move it to the end",
             )
-        elif name == "award" and test.flow.of_arguments(node) == STUDENTS:
+        elif name == "award" and test.flow.of(*node.args, *_named(node, "points")) == STUDENTS:
             yield node, f"expected points that comparisons earned, got {test.quote(node)} from the student: count them"
+
+
+def _named(call: ast.Call, name: str) -> list[ast.expr]:
+    return [keyword.value for keyword in call.keywords if keyword.arg == name]
 
 
 def _catches(test: _Test) -> Iterator[Finding]:

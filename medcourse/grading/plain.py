@@ -94,9 +94,8 @@ def _collect(tests: Sequence[Cell], events: Sequence[dict[str, Any]]) -> Run:
     exercises = []
     for test in tests:
         if (verdict := verdicts.get(test.id)) is not None:
-            exercises.append(
-                Exercise(test.id, test.points or 0.0, verdict["score"], verdict["message"], verdict["error"])
-            )
+            said = verdict["score"], verdict["message"], verdict["error"]
+            exercises.append(Exercise(test.id, test.points or 0.0, *said, **verdict["cases"]))
         else:
             message = f"did not run: Python ended or hung in the cell `{started[-1] if started else '?'}`"
             exercises.append(Exercise(test.id, test.points or 0.0, 0.0, message, "DidNotRun"))

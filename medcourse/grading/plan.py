@@ -85,6 +85,8 @@ class Exercise:
         What a student reads; empty for full points.
     error
         Name of the exception that ended the test, empty if none did.
+    case_scores, hidden_set
+        What each hidden case was scored, by measure, and which cases these are: for `leaderboard`, not for students.
     """
 
     id: str
@@ -92,6 +94,8 @@ class Exercise:
     score: float
     message: str
     error: str = ""
+    case_scores: dict[str, list[float]] = field(default_factory=dict)
+    hidden_set: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.errors import CourseError
-from medcourse.grading.grades import printable
+from medcourse.grading.grades import as_text, printable
 from medcourse.grading.journal import Journal
 from medcourse.grading.plan import Run
 from medcourse.grading.release import check_slug
@@ -108,7 +108,7 @@ class ClassReport:
             scores = row.scores
             points = [""] * (len(names) + 1) if scores is None else [sum(scores.values()), *map(scores.get, names)]
             writer.writerow(
-                [_cell(row.student), points[0], worth, *points[1:], row.tier, _cell(reasons.get(row.student, ""))]
+                [as_text(row.student), points[0], worth, *points[1:], row.tier, as_text(reasons.get(row.student, ""))]
             )
         try:
             path.write_text(table.getvalue(), encoding="utf-8", newline="")
@@ -168,8 +168,3 @@ def _reasons(graded: Graded) -> list[str]:
         if run.tier == WEAK_TIER:
             reasons.append(f"ran in the tier {run.tier}, which keeps nothing from the rest of the machine")
     return reasons
-
-
-def _cell(text: str) -> str:
-    """Return text that a spreadsheet takes for text and not for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

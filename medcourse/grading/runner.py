@@ -42,6 +42,13 @@ def earned(value: Any, points: float) -> tuple[float, str, str]:
     return score, "" if score == points else f"{score:g} of {points:g} points", ""
 
 
+def recorded(value: Any) -> dict[str, Any]:
+    """Return what a test that ran to its end has to say of single cases, by the names of `plan.Exercise`."""
+    if type(value).__name__ != "Award":
+        return {}
+    return {name: getattr(value, name) for name in ("case_scores", "hidden_set") if hasattr(value, name)}
+
+
 class Runner:
     """A namespace in which the cells of one notebook run, as in a kernel, magics included."""
 
@@ -73,6 +80,7 @@ class Runner:
     def _judge(self, cell: dict[str, Any]) -> None:
         """Run a test cell and report its verdict."""
         score, message, error_name = 0.0, "", ""
+        cases: dict[str, Any] = {}
         try:
             with time_limit(self.seconds):
                 value = self._execute(cell["source"], cell["id"])
@@ -82,7 +90,8 @@ class Runner:
             message, error_name = self._explain(error), type(error).__name__
         else:
             score, message, error_name = earned(value, cell["points"])
-        self.tell(event="verdict", id=cell["id"], score=score, message=message, error=error_name)
+            cases = recorded(value)
+        self.tell(event="verdict", id=cell["id"], score=score, message=message, error=error_name, cases=cases)
 
     def _execute(self, source: str, cell_id: str) -> Any:
         """Execute code in the student's namespace; return the value of its last line, None if that is no expression."""

@@ -23,7 +23,7 @@ from typing import Any
 from medcourse.grading import cells as kinds
 from medcourse.grading.flow import names_from_elsewhere
 from medcourse.grading.plan import Cell, Exercise, Limits, Run
-from medcourse.grading.runner import earned
+from medcourse.grading.runner import earned, recorded
 from medcourse.grading.sandbox.outputs import safe_outputs, size_of
 from medcourse.grading.sandbox.proxies import ChannelError, OpaqueError, Sandbox, StudentError, in_seconds, printable
 from medcourse.grading.shell import CellTimeoutError, time_limit
@@ -40,13 +40,14 @@ class SetupError(Exception):
 
 @dataclass
 class Verdict:
-    """What came of a test; whether a second look could say more; which cell's failure is the reason."""
+    """What came of a test; whether a second look could say more; which cell's failure is the reason; its cases."""
 
     score: float = 0.0
     message: str = ""
     error: str = ""
     look_again: bool = False
     because: str = ""
+    cases: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Judge:
         verdict = self.verdicts[cell.id]
         message = self.failed.get(verdict.because, verdict.message)
         error = "NotImplementedError" if message == kinds.NOT_ANSWERED else verdict.error
-        return Exercise(cell.id, cell.points or 0.0, verdict.score, message, error)
+        return Exercise(cell.id, cell.points or 0.0, verdict.score, message, error, **verdict.cases)
 
     # Cells that are no tests.
 
@@ -189,7 +190,7 @@ class Judge:
             if isinstance(error, _UndefinedError):
                 return self._undefined(cell, error.name)
             return _explain(error, tell=tell, line=_line_in(cell, error), hidden=_hidden_lines(cell))
-        return Verdict(*earned(value, cell.points or 0.0))
+        return Verdict(*earned(value, cell.points or 0.0), cases=recorded(value))
 
     def _execute(self, cell: Cell, source: str) -> Any:
         """Run a test's code in names of its own; return the value of its last line."""
