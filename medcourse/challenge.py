@@ -187,7 +187,7 @@ def stability(
     """
     original = rank_teams(scores, how=how, higher_is_better=higher_is_better)
     ranks = bootstrap_ranks(scores, how=how, higher_is_better=higher_is_better, n_resamples=n_resamples, seed=seed)
-    low, high = np.quantile(ranks, [0.025, 0.975], axis=0)
+    low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="inverted_cdf").astype(float)
     tau = np.array([kendall_tau(original, each) for each in ranks])
     return Stability(original, winner_share(ranks), low, high, tau)
 

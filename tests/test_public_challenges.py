@@ -83,6 +83,14 @@ def test_entries_do_not_depend_on_who_else_takes_part():
         make_challenge(1)
 
 
+def test_drawn_teams_are_a_field_of_their_own_for_each_seed():
+    field = teams.draw_teams(20, seed=3)
+    assert field == teams.draw_teams(20, seed=3)
+    assert field != teams.draw_teams(20, seed=4)
+    assert 4 <= sum(each.blind_mm > 0 for each in field.values()) <= 16
+    assert all(each.crash <= 0.1 and each.wobble_mm > 0 for each in field.values())
+
+
 def test_graders_without_noise_are_right_and_shares_are_as_asked():
     made = make_gradings(20_000, noise=[0.0, 0.5], shift=[0.0, 0.3], seed=1)
     np.testing.assert_array_equal(made.grades[0], made.truth)

@@ -63,7 +63,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "susceptibility": ["minimum_projection"],
         "suturing": ["make_suturing"],
         "swi": ["make_swi_brains"],
-        "teams": ["make_challenge"],
+        "teams": ["draw_teams", "make_challenge"],
         "valdo": ["read_valdo"],
         "warped": ["make_brain_pairs", "make_velocity", "warp_brains"],
         "workers": ["make_crowd"],

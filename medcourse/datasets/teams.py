@@ -49,7 +49,40 @@ TEAMS: dict[str, Habits] = {
     "Ghost": Habits(wobble_mm=0.4, ghosts=0.4),
     "Crash": Habits(wobble_mm=0.4, crash=0.1),
 }
-"""The seven teams of the course, each with one fault. Chosen before any ranking was looked at; see the lab."""
+"""Seven teams to look at, each with one fault."""
+
+
+def draw_teams(n_teams: int = 8, *, seed: int = 0) -> dict[str, Habits]:
+    """Draw a field of teams at random, so that no ranking is ours: name to habits.
+
+    Borders lie N(0, 0.5) mm off and wobble by a log-normal amount (median 0.6 mm, sigma 0.3). Half of the teams are
+    blind to lesions of a width between 3 and 8 mm; ghosts are exponential, 0.15 a case on average; half of the teams
+    crash in up to a tenth of the cases. These numbers were chosen before any ranking was looked at.
+
+    Parameters
+    ----------
+    n_teams
+        In [2, 26]; they are called A, B, C ...
+    seed
+        Same seed, same teams.
+
+    Examples
+    --------
+    >>> list(draw_teams(3))
+    ['A', 'B', 'C']
+    """
+    check_ranges([("n_teams", n_teams, 2, 26)])
+    rng = np.random.default_rng(seed)
+    return {
+        chr(ord("A") + i): Habits(
+            shift_mm=rng.normal(0, 0.5),
+            wobble_mm=0.6 * float(np.exp(rng.normal(0, 0.3))),
+            blind_mm=rng.uniform(3, 8) * float(rng.random() < 0.5),
+            ghosts=rng.exponential(0.15),
+            crash=rng.uniform(0, 0.1) * float(rng.random() < 0.5),
+        )
+        for i in range(n_teams)
+    }
 
 
 def make_challenge(
@@ -114,15 +147,15 @@ def make_challenge(
     truth = np.stack(
         [_lesions(rng, side_px, spacing_mm, lesions_per_case, diameter_mm) for _ in range(n_cases)]
     )  # (N, H, W)
-    labels = [ndi.label(mask)[0] for mask in truth]
-    n_lesions = np.array([each.max() for each in labels])
+    cases = [_Case.of(mask, spacing_mm) for mask in truth]
+    n_lesions = np.array([len(case.widths_mm) for case in cases])
     hardness = np.exp(case_spread * rng.standard_normal(n_cases))
     hardest = np.argsort(-n_lesions, kind="stable")
     entries: dict[str, list[Masks | None]] = {}
     for name, habits in teams.items():
         own = np.random.default_rng([seed, *name.encode()])
         silent = set(hardest[: round(habits.crash * n_cases)].tolist())
-        drawn = [_outline(own, each, habits, hard, spacing_mm) for each, hard in zip(labels, hardness, strict=True)]
+        drawn = [_outline(own, case, habits, hard, spacing_mm) for case, hard in zip(cases, hardness, strict=True)]
         entries[name] = [None if i in silent else mask for i, mask in enumerate(drawn)]
     return Bunch(
         truth=truth,
@@ -152,22 +185,35 @@ def _lesions(
     return mask
 
 
-def _outline(
-    rng: np.random.Generator, labels: NDArray[np.integer], habits: Habits, hard: float, spacing_mm: float
-) -> Masks:
+@dataclass(frozen=True)
+class _Case:
+    """What does not depend on a team: (H, W) numbered lesions, distance in pixels, and the lesions' widths."""
+
+    labels: NDArray[np.int32]
+    distance_px: NDArray[np.float64]
+    widths_mm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, mask: Masks, spacing_mm: float) -> _Case:
+        labels, n = ndi.label(mask)
+        distance_px = signed_distance(mask)
+        thickest = np.asarray(ndi.maximum(distance_px, labels, range(1, n + 1)), np.float64)
+        return cls(labels, distance_px, 2 * (thickest + 0.5) * spacing_mm)
+
+
+def _outline(rng: np.random.Generator, case: _Case, habits: Habits, hard: float, spacing_mm: float) -> Masks:
     """Return what a team draws in one case; all random numbers are drawn whatever the habits, so that they compare."""
-    seen = labels > 0
-    chances, n_ghosts = rng.random(labels.max()), int(rng.poisson(habits.ghosts))
-    for k, chance in enumerate(chances, start=1):
-        inside = labels == k
-        thickness = 2 * float(ndi.distance_transform_edt(inside).max()) * spacing_mm
-        if habits.blind_mm > 0 and chance > 1 / (1 + (habits.blind_mm / thickness) ** 6):
-            seen &= ~inside
-    distance_mm = signed_distance(seen) * spacing_mm
-    drawn = distance_mm + habits.shift_mm + hard * habits.wobble_mm * _smooth(rng, labels.shape, 4 / spacing_mm) > 0
-    y, x = np.indices(labels.shape) * spacing_mm
+    shape = case.labels.shape
+    chances, n_ghosts = rng.random(len(case.widths_mm)), int(rng.poisson(habits.ghosts))
+    missed = chances > 1 / (1 + (habits.blind_mm / case.widths_mm) ** 6)
+    distance_px = case.distance_px
+    if missed.any():
+        distance_px = signed_distance((case.labels > 0) & ~np.isin(case.labels, np.flatnonzero(missed) + 1))
+    moved_mm = habits.shift_mm + hard * habits.wobble_mm * _smooth(rng, shape, 4 / spacing_mm)
+    drawn = distance_px * spacing_mm + moved_mm > 0
+    y, x = np.indices(shape) * spacing_mm
     for _ in range(n_ghosts):
-        row, column = rng.uniform(0, np.array(labels.shape) * spacing_mm)
+        row, column = rng.uniform(0, np.array(shape) * spacing_mm)
         drawn |= np.hypot(y - row, x - column) < rng.uniform(2, 4)
     return np.asarray(drawn)
 

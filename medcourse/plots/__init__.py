@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labelling": ["label_images"],
         "labels": ["show_labels"],
         "networks": ["draw_unet"],
+        "rankings": ["show_ranks"],
         "ribbons": ["show_ribbons"],
         "style": ["use_style"],
         "volumes": ["show_slices", "view_volume"],
