@@ -14,8 +14,8 @@ from sklearn.utils import Bunch
 from medcourse.datasets.film import Floats, expose, power_law
 from medcourse.datasets.frontal_bones import draw_bones
 from medcourse.datasets.ranges import check_ranges
-from medcourse.datasets.shapes import Canvas, curve
-from medcourse.datasets.strokes import draw_strokes, grow_bushes
+from medcourse.datasets.shapes import Canvas
+from medcourse.datasets.strokes import draw_strokes, draw_tubes, grow_bushes, tube
 from medcourse.datasets.xray import transmit
 
 FIELD_MM = 380.0
@@ -234,13 +234,14 @@ def _heart(canvas: Canvas, person: _Person) -> tuple[Floats, Floats]:
     scale = (u ** np.where(v < 0, upper, 2.4) + np.abs(v) ** 2.1) ** 0.5
     heart = 135 * _rise(1.25 * np.clip(1 - scale, 0, 1)) ** 1.15
     x0 = person.turn
-    stem = curve([(person.apex - 40, x0), (-70, x0), (-20, x0 + 3), (middle, x0 + 4)], 16)
-    trunk = canvas.chord(stem, np.interp(np.linspace(0, 1, 16), [0, 0.45, 0.7, 1], [17, 21, 25, 30]), 1.6)
-    knob = canvas.chord([(-42, x0 + 17), (-38, x0 + 18)], [18, 18], 1.3)
-    aorta = canvas.chord(curve([(-42, x0 + 20), (0, x0 + 21), (60, x0 + 17), (130, x0 + 10)], 14), 12.5)
-    lung_trunk = canvas.chord([(-14, x0 + 20), (12, x0 + 30)], [17, 18], 1.2)
-    cava = canvas.chord([(-80, x0 - 15), (middle, x0 - 21)], [10, 13], 1.3)
-    together = np.max([heart, trunk, knob, aorta, lung_trunk, cava], axis=0)
+    vessels = [
+        tube([(person.apex - 40, x0), (-70, x0), (-20, x0 + 3), (middle, x0 + 4)], [17, 20, 25, 30], 1.6),
+        tube([(-42, x0 + 17), (-38, x0 + 18)], 18, 1.3),  # the arch of the aorta, seen end on
+        tube([(-42, x0 + 20), (0, x0 + 21), (60, x0 + 17), (130, x0 + 10)], 12.5),
+        tube([(-14, x0 + 20), (12, x0 + 30)], [17, 18], 1.2),  # the trunk of the lung's artery
+        tube([(-80, x0 - 15), (middle, x0 - 21)], [10, 13], 1.3),  # the upper hollow vein
+    ]
+    together = np.maximum(heart, draw_tubes(canvas, vessels, add=False))
     # They beat while the film is exposed.
     return heart, np.asarray(ndi.gaussian_filter(together, 1.2 / canvas.spacing_mm))
 
@@ -305,12 +306,12 @@ def _vessels(canvas: Canvas, rng: np.random.Generator, person: _Person) -> Float
 def _airways(canvas: Canvas, person: _Person) -> Floats:
     """Return the path through trachea and main bronchi."""
     x0 = 0.6 * person.turn
-    points = curve([(-230, x0), (-120, x0 + 1), (-6, x0 + 3)], 12)
-    air = canvas.chord(points, 8.5)
-    right, left = [(-8, x0 + 3), (14, x0 - 16), (26, x0 - 30)], [(-8, x0 + 3), (16, x0 + 24), (24, x0 + 42)]
-    for bronchus in (right, left):
-        air = np.maximum(air, canvas.chord(bronchus, [7.5, 6.5, 5.0]))
-    return air
+    tubes = [
+        tube([(-230, x0), (-120, x0 + 1), (-6, x0 + 3)], 8.5),
+        tube([(-8, x0 + 3), (14, x0 - 16), (26, x0 - 30)], [7.5, 6.5, 5.0]),
+        tube([(-8, x0 + 3), (16, x0 + 24), (24, x0 + 42)], [7.5, 6.5, 5.0]),
+    ]
+    return draw_tubes(canvas, tubes, add=False)
 
 
 def _stomach_gas(canvas: Canvas, person: _Person) -> Floats:

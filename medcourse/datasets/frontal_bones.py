@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from medcourse.datasets.shapes import Canvas, Floats, curve
-from medcourse.datasets.strokes import draw_strokes
+from medcourse.datasets.shapes import Canvas, Floats
+from medcourse.datasets.strokes import Balls, draw_tubes, tube
 
 N_RIBS, RIB_PITCH_MM = 11, 20.5
 # What a ray meets in the middle of a rib: two compact walls and the web between them, as compact bone.
@@ -27,17 +27,15 @@ def draw_bones(canvas: Canvas, rng: np.random.Generator, *, half_width: float, a
         Shift of the front of the chest against its back.
     """
     pitch, drop = RIB_PITCH_MM + rng.normal(0, 0.6), rng.normal(74, 5)
-    balls: list[tuple[Floats, Floats, Floats]] = []
+    balls: list[Balls] = []
     for k in range(N_RIBS):
         y = apex + 3 + pitch * k + rng.normal(0, 0.8)
         balls.extend(_rib(k, side, y, half_width=half_width, drop=drop, turn=turn) for side in (-1, 1))
-    groups = np.repeat(np.arange(len(balls)), [len(points) for points, _, _ in balls])
-    points, radii, weights = (np.concatenate([ball[i] for ball in balls]) for i in range(3))
-    ribs = draw_strokes(canvas, points, radii, weights, groups)
+    ribs = draw_tubes(canvas, balls, add=True)
     return ribs + _shoulders(canvas, rng, apex, turn) + _spine(canvas)
 
 
-def _rib(k: int, side: int, y: float, *, half_width: float, drop: float, turn: float) -> tuple[Floats, Floats, Floats]:
+def _rib(k: int, side: int, y: float, *, half_width: float, drop: float, turn: float) -> Balls:
     """Return points, radii and paths of a rib: a ring that is tilted forwards, its back half and its front half.
 
     Seen from behind, the ring x = W sin(t), y = y0 + S (1 - cos(t)) / 2 runs flat near the spine and steep at the side,
@@ -58,23 +56,23 @@ def _rib(k: int, side: int, y: float, *, half_width: float, drop: float, turn: f
 
 def _shoulders(canvas: Canvas, rng: np.random.Generator, apex: float, turn: float) -> Floats:
     """Return the path through collarbones, shoulder blades (turned out of the lungs) and upper arms."""
-    bone = np.zeros(canvas.shape)
     raised = rng.normal(0, 4)
     y0 = apex + raised
+    tubes, arms = [], np.zeros(canvas.shape)
     for side in (-1, 1):
         middle = turn * side
         line = [(34, 14 + middle), (30, 42 + middle), (16, 84), (8, 122), (10, 150)]
-        collar = curve(np.array([(y0 + y, side * x) for y, x in line]), 90)
-        bone += draw_strokes(canvas, collar, np.full(90, 6.0), np.full(90, 6.0))
-        edge = curve(np.array([(y0 + 12, side * 124), (y0 + 60, side * 134), (y0 + 128, side * 150)]), 60)
-        plate = np.interp(np.arange(60), [0, 30, 59], [16, 14, 5])
-        bone += draw_strokes(canvas, edge + np.stack([0 * plate, side * plate], axis=1), plate, np.full(60, 2.2))
-        bone += draw_strokes(canvas, edge, np.full(60, 3.5), np.full(60, 1.5))  # its thick rim
+        tubes.append(tube([(y0 + y, side * x) for y, x in line], 6.0, 0.5))
+        rim = np.array([(y0 + 12, side * 124), (y0 + 60, side * 134), (y0 + 128, side * 150)])
+        plate = np.array([16.0, 14, 5])
+        middles, radii, _ = tube(rim + np.stack([0 * plate, side * plate], axis=1), plate)
+        tubes.append((middles, radii, np.full(len(radii), 2.2)))  # thin as paper, whatever its width
+        tubes.append(tube(rim, 3.5, 0.22))
         ball = canvas.ellipse(y0 + 20, side * 178, 22, 21)
-        bone += 6.0 * np.clip(ball / 3, 0, 1) * np.exp(-np.clip(ball, 0, None) / 30)
+        arms += 6.0 * np.clip(ball / 3, 0, 1) * np.exp(-np.clip(ball, 0, None) / 30)
         shaft = [(y0 + 34, side * 182), (y0 + 130, side * 205), (y0 + 260, side * 225)]
-        bone += 0.7 * (canvas.chord(shaft, [13, 11, 10.5]) - canvas.chord(shaft, [9, 6, 5.5]))
-    return bone
+        arms += 0.7 * (canvas.chord(shaft, [13, 11, 10.5]) - canvas.chord(shaft, [9, 6, 5.5]))
+    return arms + draw_tubes(canvas, tubes, add=True)
 
 
 def _spine(canvas: Canvas) -> Floats:

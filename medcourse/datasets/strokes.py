@@ -4,10 +4,49 @@
 rows of balls, dense enough to look like tubes, and all balls are drawn in one operation.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from medcourse.datasets.shapes import Canvas, Floats
+
+Balls = tuple[Floats, Floats, Floats]
+"""Middles (M, 2), radii (M,) and longest paths (M,), in millimetres."""
+
+
+def tube(points: ArrayLike, radii: ArrayLike, flat: float = 1.0) -> Balls:
+    """Return the balls of a tube along a polyline, half of its least radius apart.
+
+    Parameters
+    ----------
+    points
+        (n, 2) y and x in millimetres.
+    radii
+        At the points, or one for all.
+    flat
+        The path through its middle for one diameter: below 1 where the tube is flattened, above 1 where it is deep.
+
+    Examples
+    --------
+    >>> middles, radii, paths = tube([(0, 0), (0, 4)], 2.0)
+    >>> middles[:, 1].tolist(), paths.tolist()
+    ([0.0, 1.0, 2.0, 3.0, 4.0], [4.0, 4.0, 4.0, 4.0, 4.0])
+    """
+    corners = np.asarray(points, float)
+    at_corners = np.broadcast_to(np.asarray(radii, float), len(corners))
+    way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
+    at = np.linspace(0, way[-1], 1 + int(np.ceil(way[-1] / (0.5 * at_corners.min()))))
+    middles = np.stack([np.interp(at, way, corners[:, i]) for i in range(2)], axis=1)
+    radius = np.interp(at, way, at_corners)
+    return middles, radius, 2 * flat * radius
+
+
+def draw_tubes(canvas: Canvas, tubes: Sequence[Balls], *, add: bool) -> Floats:
+    """Return the path through tubes: the sum where they cross if `add`, else the longest; see `draw_strokes`."""
+    points, radii, weights = (np.concatenate([balls[i] for balls in tubes]) for i in range(3))
+    groups = np.repeat(np.arange(len(tubes)), [len(balls[1]) for balls in tubes]) if add else None
+    return draw_strokes(canvas, points, radii, weights, groups)
 
 
 def draw_strokes(
