@@ -55,3 +55,14 @@ def test_the_map_names_every_unit_and_its_text_stays_in_its_box(chosen):
         )
     faces = Counter(patch.get_facecolor() for patch in ax.patches)
     assert (max(faces.values()) == 20) == (chosen is None), "a chosen unit stands out"
+
+
+def test_links_between_lessons_lead_to_units():
+    """A workspace holds lessons/ and labs/: a link to a lesson names a file beside, one to a lab goes through labs/."""
+    slugs = {unit.slug for unit in UNITS}
+    linked = {}
+    for path in (ROOT / "course").glob("[0-9]*.py"):
+        linked[path.stem] = re.findall(r"\]\((?:\.\./labs/)?([^)/]+)\.ipynb\)", path.read_text())
+        assert path.read_text().count(".ipynb)") == len(linked[path.stem]), f"{path.stem} links to another place"
+    assert {slug for links in linked.values() for slug in links} <= slugs
+    assert set(linked["20_summary"]) == slugs, "the last lesson leads back to each unit"
