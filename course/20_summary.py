@@ -203,6 +203,42 @@ plots.demo(
 # of 25 tests with 20 patients each, of one and the same classifier: {{effect: 02_challenges: 2 Small studies: best minus worst accuracy}}.
 # [Unit 19](19_public_datasets.ipynb) shows where public data are, and how little a leaderboard's order may mean.
 #
+# **Question 2.** A program marks microbleeds anywhere in a head scan, as many as it likes. By what is it measured?
+#
+# <details><summary>Dice over all voxels</summary>
+#
+# One large vein that is marked would outweigh twenty bleeds of a few voxels each. Dice suits outlines.
+#
+# </details>
+# <details><summary>Sensitivity over false marks a scan, with intervals by scan</summary>
+#
+# Yes. That is the FROC curve of units 5 to 7: a hit is a bleed that is found, and each false mark costs the reader time.
+#
+# </details>
+# <details><summary>Accuracy over voxels</summary>
+#
+# Far below one voxel in a thousand is bleed, so marking nothing is almost perfectly accurate (unit 8).
+#
+# </details>
+#
+# **Question 3.** The part that you look for differs from its neighbours by *where it lies*, not by its grey value. What helps?
+#
+# <details><summary>A larger look: bigger patches, several scales, or a network that shrinks the picture and grows it back</summary>
+#
+# Yes. Units 9, 10 and 11 bring in place by three means. And put a classifier that is told row and column beside them.
+#
+# </details>
+# <details><summary>More augmentation by shifts and turns</summary>
+#
+# That teaches the network that place does not matter, which is the opposite of what is needed here.
+#
+# </details>
+# <details><summary>A larger number of maps in the first layer</summary>
+#
+# The first layer sees a few pixels. However many maps it has, none of them knows where it is.
+#
+# </details>
+#
 # ## What each paper found, and what we find
 #
 # Every lab stated its paper's claim as an inequality, and measured it with simple opponents beside it. The cell below holds how many claims came out
@@ -276,7 +312,7 @@ print(f"expected by chance: {0.025 * total:.1f} that hold and as many opposites"
 # So a handful of our verdicts may be luck, in both directions. A single surprising row deserves a second look before it
 # deserves an explanation. The same goes for any paper with a long table.
 #
-# **Question 2.** A paper compares its network with one other on twelve measures, and is better on one (p = 0.03). What do you say?
+# **Question 4.** A paper compares its network with one other on twelve measures, and is better on one (p = 0.03). What do you say?
 #
 # <details><summary>The network is better in that respect</summary>
 #
@@ -422,7 +458,7 @@ plots.demo(
 # paper's *positive predictive value* is a statement about its patients, not about its network. Test sets with half the
 # cases ill, which are common, make it look splendid.
 #
-# **Question 3.** A paper reports a positive predictive value of 0.9 on 100 ill and 100 healthy people. You screen, with 1 % ill. What will yours be?
+# **Question 5.** A paper reports a positive predictive value of 0.9 on 100 ill and 100 healthy people. You screen, with 1 % ill. What will yours be?
 #
 # <details><summary>0.9, since that is what was measured</summary>
 #
@@ -473,7 +509,7 @@ Markdown(glossary.table())
 # review of 2021 looked at 62 studies of COVID-19 on radiographs and CT, left over from 2,212 papers, and found *none* fit for use in a clinic,
 # because of flaws in method and biased data. All of them had impressive figures.
 #
-# **Question 4.** Your network is excellent on the hospital's archive. In the first month of use it calls half as many nodules as expected. What first?
+# **Question 6.** Your network is excellent on the hospital's archive. In the first month of use it calls half as many nodules as expected. What first?
 #
 # <details><summary>Train it again with the new month added</summary>
 #
@@ -491,7 +527,7 @@ Markdown(glossary.table())
 #
 # </details>
 #
-# **Question 5.** Which test would change your mind most about a program for your clinic?
+# **Question 7.** Which test would change your mind most about a program for your clinic?
 #
 # <details><summary>A higher Dice on the public challenge</summary>
 #
