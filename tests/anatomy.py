@@ -1,7 +1,10 @@
 """What a reader may expect of every lesson and lab, read off its notebook. Not a test: the rules that tests share."""
 
+import os
 import re
 
+EVERY = int(os.environ.get("MEDCOURSE_EVERY", "3"))
+"""Of mutants and of single mistakes each so-many-th is tried, for time; `MEDCOURSE_EVERY=1` tries all."""
 ALT = re.compile(r"!\[([^\]]*)\]\(")
 DETAILS = re.compile(r"<details><summary>(.+?)</summary>(.*?)</details>", re.DOTALL)
 QUESTION = re.compile(r"^\*\*Question \d+\.\*\*", re.MULTILINE)

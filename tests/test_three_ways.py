@@ -25,6 +25,7 @@ from medcourse.grading.check import put_in_hidden_tests
 from medcourse.grading.notebooks import lab_notebook, read_notebook, to_text
 from medcourse.grading.plan import Limits, graded_cells
 from medcourse.grading.sandbox.engine import imports_of
+from tests import anatomy
 
 ROOT = Path(__file__).resolve().parents[1]
 LABS = sorted((ROOT / "solutions").glob("[0-9]*.py"))
@@ -80,7 +81,8 @@ def submissions(root, path):
     mistakes, alternatives = (proofs.variants_of(path, edits) for edits in (proof.mistakes, proof.alternatives))
     mixed = {variant.answer: variant.source for variant in mistakes[::3]}
     chosen = {"stub": {}, "solution": answers, "half": half, "a mistake in each": mixed}
-    chosen |= {f"{v.answer}: {v.name}": answers | {v.answer: v.source} for v in (*mistakes, *alternatives)}
+    single = (*mistakes, *alternatives)[:: anatomy.EVERY]
+    chosen |= {f"{v.answer}: {v.name}": answers | {v.answer: v.source} for v in single}
     chosen["others"] = answers | {variant.answer: variant.source for variant in alternatives}
     return {name: with_answers(stub, sources) for name, sources in chosen.items()}
 
