@@ -71,10 +71,10 @@ plots.draw_course_map(title="Twenty units along the slides' agenda")
 # | 13 | What is odd here? | [What a healthy retina looks like](13_anogan.ipynb) |
 # | 14 | Which point is which? | [Laying one brain over another](14_voxelmorph.ipynb) |
 # | 15 | What is being done, and when? | [What is the surgeon doing?](15_surgical_rnn.ipynb) |
-# | 16 | Can I borrow features? | [Transfer](16_transfer_features.ipynb) |
-# | 17 | How much of a borrowed network should learn? | [Fine-tuning](17_fine_tuning.ipynb) |
-# | 18 | Can laymen label? | [Crowds](18_crowdsourcing.ipynb) |
-# | 19 | Where are data, and who wins a challenge? | [Public data](19_public_datasets.ipynb) |
+# | 16 | Can I borrow features? | [Eyes borrowed from elsewhere](16_transfer_features.ipynb) |
+# | 17 | How much of a borrowed network should learn? | [How much of a network to train again?](17_fine_tuning.ipynb) |
+# | 18 | Can laymen label? | [Many strangers, one label](18_crowdsourcing.ipynb) |
+# | 19 | Where are data, and who wins a challenge? | [Other people's data](19_public_datasets.ipynb) |
 # | 20 | What now? | this lesson, and [the capstone](../labs/20_summary.ipynb) |
 #
 # ## The idea: start from the question and the labels
