@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Other people's data
+# # Public data, and what a winner is worth
 #
 # Unit 19, after the lecture's slide *Publicly available medical datasets*: VISCERAL, The Cancer Imaging Archive, grand-challenge.org and
 # Kaggle's competition on diabetic retinopathy.

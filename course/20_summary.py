@@ -74,7 +74,7 @@ plots.draw_course_map(title="Twenty units along the slides' agenda")
 # | 16 | Can I borrow features? | [Eyes borrowed from elsewhere](16_transfer_features.ipynb) |
 # | 17 | How much of a borrowed network should learn? | [How much of a network to train again?](17_fine_tuning.ipynb) |
 # | 18 | Can laymen label? | [Many strangers, one label](18_crowdsourcing.ipynb) |
-# | 19 | Where are data, and who wins a challenge? | [Other people's data](19_public_datasets.ipynb) |
+# | 19 | Where are data, and who wins a challenge? | [Public data, and what a winner is worth](19_public_datasets.ipynb) |
 # | 20 | What now? | this lesson, and [the capstone](../labs/20_summary.ipynb) |
 #
 # ## The idea: start from the question and the labels
@@ -380,7 +380,7 @@ print(f"expected by chance: {0.025 * total:.1f} that hold and as many opposites"
 # | 6 | How wide is the interval, and does it count patients? | 2, 5 |
 # | 7 | Which simple opponent stands beside it, and was it given a fair chance? | 5, 9, 12 |
 # | 8 | How does it do by age, sex, device, subtype? | 2, 9 |
-# | 9 | Was it tested elsewhere, on later patients? | 3, 13, 19 |
+# | 9 | Was it tested elsewhere, on later patients (*external validation*)? | 3, 13, 19 |
 # | 10 | Can I run it: code, weights, data, licence? | 19 |
 #
 # Two of these need a pencil. **How wide is it?** Say 27 of 30 cancers were found: 90 %. Wilson's interval for a share $p$ of $n$, with
