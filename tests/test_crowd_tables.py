@@ -66,6 +66,19 @@ def test_the_layout_of_snow_2008(tmp_path):
     assert truth_of(table) == {"25": "1", "16": "0"}
 
 
+def test_the_layout_of_a_platforms_own_files(tmp_path):
+    path = tmp_path / "mturk_answers.csv"
+    path.write_text(
+        "HITId,WorkerId,WorkTimeInSeconds,AssignmentId,Input.song,Input.true_genre,Answer.genre\n"
+        '3X,A1,12,9Z,"blues, slow.wav",blues,jazz\n3Y,A2,9,9Y,"blues, slow.wav",blues,blues\n'
+    )
+    table = read_crowd_table(path)
+    assert table.columns["truth"] == "Input.true_genre"
+    assert answers_of(table) == [("A1", "blues, slow.wav", "jazz"), ("A2", "blues, slow.wav", "blues")]
+    path.write_text("image_id,annotator,diagnosis,seconds_taken_time\n1,a,benign,3\n")
+    assert answers_of(read_crowd_table(path)) == [("a", "1", "benign")]
+
+
 @pytest.mark.parametrize(
     "truths",
     ["item,truth\nq2,1\nq1,0\n", "task,label\nq1,0\nq2,1\n", "q1\t0\nq2\t1\n", "id,GT,seen\nq1,0,x\nq2,1,y\nq9,1,z\n"],
@@ -83,6 +96,11 @@ def test_without_a_header_the_truths_tell_items_from_workers(tmp_path):
     (tmp_path / "answers.txt").write_text("q1\tw1\t0\nq1\tw2\t1\nq2\tw2\t1\n")
     (tmp_path / "truth.txt").write_text("q1\t0\nq2\t1\n")
     assert answers_of(read_crowd_table(tmp_path)) == EXPECTED
+
+
+def test_names_that_look_like_a_header_are_none(tmp_path):
+    (tmp_path / "answers.csv").write_text("user_1,image_1,class_0\nuser_2,image_1,class_1\nuser_2,image_2,class_1\n")
+    assert answers_of(read_crowd_table(tmp_path))[0] == ("user_1", "image_1", "class_0")
 
 
 @pytest.mark.parametrize("unknown", ["", "NA", "nan", "?", "None", "-1"])

@@ -15,7 +15,7 @@ _WORDS = {
     "worker": "worker annotator rater user labeler labeller judge reader coder performer participant person turker"
     " assessor",
     "item": "item task question example object image instance sample document doc unit case sentence query candidate"
-    " orig hit file filename input",
+    " orig file filename input hit",
     "label": "label answer response annotation judgment judgement vote class category choice rating grade result output"
     " value",
     "truth": "truth gold gt groundtruth",
@@ -81,10 +81,14 @@ def find_layout(path: Path) -> Layout:
         return Layout("other", ",", 1, start, {}, {}, False, "no columns" if lines else "nothing")
     rows = _split(lines, separator)
     roles = find_roles(rows[0])
+    if len(rows) > 1 and find_roles(rows[1]) == roles:
+        roles = {}  # answers such as user_1, image_3, class_2: the next row would be as good a header
     kind = _kind(roles)
     if kind != "other":
         named = {role: rows[0][place].strip() for role, place in roles.items()}
         return Layout(kind, separator, len(rows[0]), start + 1, named, roles, False, f"columns {', '.join(rows[0])}")
+    if roles:
+        return Layout("other", separator, len(rows[0]), start, {}, {}, False, f"columns {', '.join(rows[0])}")
     return _without_header(path, rows, separator, start)
 
 
@@ -100,34 +104,47 @@ def find_roles(header: Sequence[str]) -> dict[str, int]:
     >>> find_roles(["a1", "q7", "yes"])
     {}
     """
+    roles = [_role(_words(name)) for name in header]
     best: dict[str, tuple[int, int]] = {}  # by role: how well a column fits (less is better), and its place
-    for place, name in enumerate(header):
-        if (found := _role(name)) and found[1] < best.get(found[0], (10_000, 0))[0]:
+    for place, found in enumerate(roles):
+        if found and found[1] < best.get(found[0], (10_000, 0))[0]:
             best[found[0]] = (found[1], place)
     if not {"worker", "item"} & set(best):  # beside a worker, `id` may number the rows
         names = [name.strip().lower() for name in header]
         best |= {"item": (0, names.index("id"))} if "id" in names else {}
+    if {"worker", "item"} <= set(best) and "label" not in best:
+        # What was answered may be called as the question is, such as `diagnosis`, if nothing else is there.
+        others = [place for place, name in enumerate(header) if not roles[place] and _may_be_answer(_words(name))]
+        best |= {"label": (0, others[0])} if len(others) == 1 else {}
     return {role: best[role][1] for role in HEADERS if role in best}
 
 
-def _role(name: str) -> tuple[str, int] | None:
-    """Return what a column's name says that it holds, and how far it is from the usual name."""
+def _words(name: str) -> list[str]:
+    """Return the words of a column's name: `workerIds` and `worker_ids` are worker, ids."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    words = [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
-    stems = [word.removesuffix("s") if len(word) > 3 else word for word in words]
-    if not stems or any(word in NO_LABEL for word in stems):
+    return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
+
+
+def _may_be_answer(words: list[str]) -> bool:
+    return bool(words) and not (NO_LABEL | ID_WORDS) & set(words)
+
+
+def _role(words: list[str]) -> tuple[str, int] | None:
+    """Return what a column's name says that it holds, and how far it is from the usual name."""
+    forms = {*words, *(word.removesuffix("s") for word in words)}
+    if not words or forms & NO_LABEL:
         return None
-    found = {role: [stem for stem in stems if stem in known] for role, known in HEADERS.items()}
-    is_id = any(word in ID_WORDS for word in words)
-    extra = len(words) - 1
-    if found["truth"] or (found["label"] and TRUE_WORDS & set(stems)) or "groundtruth" in "".join(stems):
+    fits = {role: [i for i, known in enumerate(usual) if known in forms] for role, usual in HEADERS.items()}
+    is_id, extra = bool(ID_WORDS & set(words)), len(words) - 1
+    is_true = bool(fits["truth"]) or "true" in words or bool(fits["label"] and TRUE_WORDS & forms)
+    if is_true or "groundtruth" in "".join(words):
         return "truth", extra
-    if found["label"] and not is_id:  # `worker_answer` is an answer, `annotation_id` is none
-        return "label", 100 * HEADERS["label"].index(found["label"][0]) + extra
+    if fits["label"] and not is_id:  # `worker_answer` is an answer, `annotation_id` is none
+        return "label", 100 * fits["label"][0] + extra
     for role in ("worker", "item"):
-        whole = [known for known in HEADERS[role] if words == [f"{known}id"]]  # workerid
-        if hits := found[role] or whole:
-            return role, 100 * HEADERS[role].index(hits[0]) + (0 if is_id or whole else extra)
+        whole = [i for i, known in enumerate(HEADERS[role]) if words == [f"{known}id"]]  # workerid
+        if hits := fits[role] or whole:
+            return role, 100 * hits[0] + (0 if is_id or whole else extra)
     return None
 
 
@@ -147,7 +164,7 @@ def _without_header(path: Path, rows: list[list[str]], separator: str, start: in
     n_columns = len(rows[0])
     seen = f"{n_columns} columns, in the first row {', '.join(rows[0])}"
     order = {2: ("item", "truth"), 3: ("worker", "item", "label"), 4: ("worker", "item", "label", "truth")}
-    if n_columns not in order or find_roles(rows[0]):
+    if n_columns not in order:
         return Layout("other", separator, n_columns, start, {}, {}, False, seen)
     # Words above columns of numbers are a header, in words that nobody told us.
     below = list(zip(*(row for row in rows[1:] if len(row) == n_columns), strict=True))
