@@ -69,6 +69,7 @@ class SourceNet(nn.Module):
         super().__init__()
         self.pools, self.dropout = tuple(pools), dropout
         self.made_by: dict[str, Any] = {}
+        self.classes: tuple[str, ...] = ()
         unknown = set(pools) - set(LAYERS[:5])
         left = -(-side_px // stride)
         for _ in self.pools:
@@ -145,7 +146,7 @@ def load_source(**kwargs: Any) -> SourceNet:
     Returns
     -------
     SourceNet
-        Its attribute `made_by` is the record of its training; `made_by["classes"]` are the names of its categories.
+        Its attribute `made_by` is the record of its training, `classes` are the names of its categories.
 
     Raises
     ------
@@ -161,5 +162,5 @@ def load_source(**kwargs: Any) -> SourceNet:
         raise CourseError("source_fractals.safetensors is not the file that was recorded: install the course again")
     net = SourceNet(len(record["classes"]), **kwargs)
     net.load_state_dict({name: value.float() for name, value in load(content).items()})
-    net.made_by = record
+    net.made_by, net.classes = record, tuple(record["classes"])
     return net.eval()
