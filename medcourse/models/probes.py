@@ -171,3 +171,20 @@ def fit_head(features: Floats, labels: NDArray[np.bool_], *, c: float = 1.0) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.where(np.abs(scaled).max(axis=0) > 0, svm.coef_[0] / spread / np.sqrt(features.shape[1]), 0.0)
     return weight, float(svm.intercept_[0] - weight @ middle)
+
+
+class CountingNet(nn.Sequential):
+    """A chain of layers that says how many hooks hang on it: for a look at whether somebody tidied up.
+
+    Examples
+    --------
+    >>> net = CountingNet(nn.Linear(2, 3), nn.ReLU())
+    >>> hook = net[0].register_forward_hook(lambda layer, given, output: None)
+    >>> net.n_hooks
+    1
+    """
+
+    @property
+    def n_hooks(self) -> int:
+        """Forward hooks on the chain and its layers."""
+        return sum(len(layer._forward_hooks) + len(layer._forward_pre_hooks) for layer in self.modules())
