@@ -158,8 +158,8 @@ def nested_sets(patients, fractions, seed):
                 "np.roll(np.unique(patients), np.random.default_rng(seed).integers(len(np.unique(patients))))",
             )
         ],
-        "the seed is ignored": [("np.random.default_rng(seed)", "np.random.default_rng(0)")],
-        "no seed": [("np.random.default_rng(seed)", "np.random.default_rng()")],
+        "the seed is ignored": [("order = np.random.default_rng(seed)", "order = np.random.default_rng(0)")],
+        "no seed": [("order = np.random.default_rng(seed)", "order = np.random.default_rng()")],
         "rounded down": [("round(fraction * len(order))", "int(fraction * len(order))")],
         "rounded up": [("round(fraction * len(order))", "math.ceil(fraction * len(order))")],
         "nobody at all": [("max(1, round(fraction * len(order)))", "round(fraction * len(order))")],
