@@ -78,7 +78,7 @@ plots.show_images(
 
 # %% [markdown]
 # Nguyen and colleagues did this with polyps, the knobs on the wall of the bowel from which cancer may grow. A program had marked 268 candidates in the CT scans of
-# 24 patients. Twenty *knowledge workers* looked at each, 228 people in two trials, after a short training. For polyps of 6 mm and more their area under the ROC curve
+# 24 patients. Twenty *knowledge workers* looked at each, 228 people in two trials, with little training. For polyps of 6 mm and more their area under the ROC curve
 # did not differ significantly from the program's: about 0.85 against about 0.86.
 #
 # ## The idea: measure the people, too
@@ -135,7 +135,7 @@ plots.describe(
 # $$ P(n) = \sum_{k > n/2} \binom{n}{k} p^k (1 - p)^{n - k}. $$
 #
 # Condorcet noted in 1785 what follows: if $p$ is above one half, the crowd becomes as good as you like. Below one half it becomes as *bad*.
-# **Before you move the sliders:** what happens if a fifth of the pictures mislead nearly everybody, as dying cells do?
+# **Before you move the sliders:** what happens if a fifth of the pictures mislead people, as dying cells may?
 
 
 # %%
@@ -287,7 +287,7 @@ pd.DataFrame(rows, index=["AUC", "accuracy"]).T.round(3)
 #
 # ## Some pictures are harder
 #
-# So far a worker is equally good on all pictures. McKenna and colleagues showed 600 polyp candidates of 50 patients to twenty workers and a radiologist,
+# So far we took a worker to be equally good on all pictures. McKenna and colleagues showed 600 polyp candidates of 50 patients to twenty workers and a radiologist,
 # as one picture and as a video that flies around the candidate. The video helped workers and radiologist alike. They also let expectation-maximisation estimate
 # how *difficult* each candidate is. On easy and moderate ones the crowd was better than the program.
 #
@@ -430,7 +430,7 @@ plots.describe(
 # {{effects}}
 #
 # *Not shown* means that five runs cannot tell; *opposite shown* that they can, and it is the other way round. Simulated workers answer independently, given the picture. Real
-# ones do so less: take our gains for upper bounds.
+# ones do so less, so real gains may be smaller.
 #
 # ## How many make an expert?
 #
@@ -587,7 +587,30 @@ print(
 )
 
 # %% [markdown]
-# It is sure, it is wrong, and it takes its workers for better than they are. Agreement is all that it can see, and to agree is not to be right. Ten accounts of one spammer agree, too, and are taken for ten experts.
+# It is sure, it is wrong, and it takes its workers for better than they are. Agreement is all that it can see, and to agree is not to be right.
+#
+# **When one person is many.** Twenty honest workers, and a spammer with ten accounts, who makes up one list of random answers and hands it in ten times. **Predict:**
+# which suffers more, the vote or the weighing?
+
+# %%
+honest = datasets.make_crowd(truth, n_workers=20, kinds={"honest": 1.0}, seed=1)
+list_of_one = np.random.default_rng(5).integers(2, size=len(truth))
+accounts, pictures = np.indices((10, len(truth)))
+table = crowds.collect_answers(
+    np.concatenate([honest.worker, 20 + accounts.ravel()]),
+    np.concatenate([honest.item, pictures.ravel()]),
+    np.concatenate([honest.label, np.tile(list_of_one, 10)]),
+)
+found = crowds.dawid_skene(table)
+print(
+    f"accuracy: vote {accuracy(crowds.majority_vote(table)[:, 1]):.2f}, Dawid and Skene {accuracy(found.probability[:, 1]):.2f}"
+)
+print(
+    f"sensitivity by the method: honest workers {np.mean(found.sensitivity[:20]):.2f}, the ten accounts {np.mean(found.sensitivity[20:]):.2f}"
+)
+
+# %% [markdown]
+# Nobody agrees as well as copies do. The method believes the ten, and loses everything; a plain vote, in which ten are a third, keeps most. So look for workers who agree too well, *before* you weigh.
 #
 # **Question 3.** Twenty workers agree on 95 % of your pictures. What do you know about the labels?
 #
@@ -619,7 +642,7 @@ print(
 #
 # - A worker is two numbers, a sensitivity and a specificity; spammers are where they add up to one.
 # - A vote is wise if errors are independent and mostly right. More workers do not cure errors in common.
-# - Dawid and Skene measure the workers without a truth: by agreement, and by nothing else.
+# - Dawid and Skene measure the workers without a truth: by agreement, and by nothing else. Copies agree best.
 # - AggNet adds the picture. Its labels gain most where answers are few.
 # - Keep some pictures with a known truth; send hard ones to an expert; count cost with everybody's time.
 # - Patients have not agreed to a crowd, and workers must be paid.
