@@ -492,9 +492,13 @@ pd.DataFrame(rows, index=list(programs)).round(2)
 # test cases, to the way of ranking, to the observer who drew the truth. In one task the last team became the first when the Hausdorff distance was
 # replaced by its 95 % version.
 #
-# The lab measures the first two, on simulated challenges:
+# The lab asks how often *another* team wins, over many **simulated** challenges: by another measure, by another way of ranking, with missing cases left out, with
+# other cases of the same kind. And how often accuracy and kappa disagree about the best grader.
 #
 # {{effects}}
+#
+# How alike our teams are is our choice, so do not take the shares for those of real challenges. Two things carry over. The more alike the teams, the more the winner is one of the rules and of the draw. And the
+# bootstrap *flatters*: it draws from the very cases that the winner happened to be good at, so that with truly other patients it wins less often than the blobs say.
 #
 # ## In practice: libraries that do the same
 #

@@ -192,8 +192,12 @@ plots.demo(
 # {{effect: 02_challenges: 1 Subjects: accuracy of a forest on pixels, split by image minus by patient}}.
 #
 # **6. "Alternative to experts - crowdsourcing".** With rules, and not always. Dice of the majority of seven workers minus one expert's:
-# {{effect: 02_challenges: 6 Experts: Dice of majority of seven workers minus one expert}}. What an aggregation that knows its workers adds is in
-# [unit 18](18_crowdsourcing.ipynb).
+# {{effect: 02_challenges: 6 Experts: Dice of majority of seven workers minus one expert}}. To weigh workers by how good they are pays where they differ; AUC of labels, Dawid-Skene minus
+# share of votes: {{effect: 18_crowdsourcing: AUC of labels, Dawid-Skene minus vote share, mixed crowd}}. Where all are alike, nothing is to be weighed:
+# {{effect: 18_crowdsourcing: AUC of labels, Dawid-Skene minus vote share, workers alike}} (the claim: within 0.02 of 0).
+#
+# Does a network that learns with its crowd (AggNet) read new cells better than one that learned from the majority? {{effect: 18_crowdsourcing: AUC on new cells, AggNet minus network on majority}}.
+# More in [unit 18](18_crowdsourcing.ipynb).
 #
 # **7. "Transfer learning and training".** What can be borrowed, and how much of it should learn again:
 # [unit 16](16_transfer_features.ipynb) and [unit 17](17_fine_tuning.ipynb), with their own tables.
@@ -201,7 +205,10 @@ plots.demo(
 # **8. "Trend towards BigData, challenges at conferences, public data sets".** More cases do close the gap. AUC in training minus
 # test, 24 minus 200 volumes: {{effect: 04_deep_cnns: Gap of AUC, 24 minus 200 training volumes}}. But a small test set ranks by luck: best minus worst
 # of 25 tests with 20 patients each, of one and the same classifier: {{effect: 02_challenges: 2 Small studies: best minus worst accuracy}}.
-# [Unit 19](19_public_datasets.ipynb) shows where public data are, and how little a leaderboard's order may mean.
+#
+# And the winner of a challenge may be the rule's: share of simulated challenges with another winner by distance than by Dice:
+# {{effect: 19_public_datasets: Other winner by HD95 than by Dice}}; with 25 other cases: {{effect: 19_public_datasets: Other winner with 25 other cases}} (the claims: above 0.1).
+# [Unit 19](19_public_datasets.ipynb) shows where public data are, and what a place on a leaderboard is worth.
 #
 # **Question 2.** A program marks microbleeds anywhere in a head scan, as many as it likes. By what is it measured?
 #
