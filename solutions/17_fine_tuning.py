@@ -618,9 +618,9 @@ close(
     "the numbers of rows for 0.5, 0.1 and 0.8 of 40 patients",
     "in the order given",
 )
-close(bool(np.all(sets[0][sets[1]])), True, "whether the tenth lies within the half", "one order for all sizes")
+close(np.mean(sets[0][sets[1]]), 1.0, "the share of the tenth that lies within the half", "one order for all sizes")
 ### BEGIN HIDDEN TESTS
-close(bool(np.all(sets[2][sets[0]])), True, "whether the half lies within eight tenths", "one order for all sizes")
+close(np.mean(sets[2][sets[0]]), 1.0, "the share of the half that lies within eight tenths", "one order for all sizes")
 again = nested_sets(patients, [0.5, 0.1, 0.8], seed=1)
 close([np.asarray(rows) for rows in again], sets, "the same seed twice", "use the seed, and no other source of chance")
 close(
@@ -629,19 +629,20 @@ close(
     "a tenth asked for alone",
     "the other sizes play no part",
 )
-often = np.mean([np.asarray(nested_sets(patients, [0.25], seed=s)[0])[::3] for s in range(400)], axis=0)
+often = np.mean([np.asarray(nested_sets(patients, [0.25], seed=s)[0])[::3] for s in range(150)], axis=0)
 close(
     often,
     np.full(40, 0.25),
-    "how often each of 40 patients is in a quarter, over 400 seeds",
+    "how often each of 40 patients is in a quarter, over 150 seeds",
     "each as often",
-    atol=0.09,
+    atol=0.13,
 )
-together = np.mean([np.asarray(nested_sets(np.arange(4), [0.5], seed=s)[0]) @ [1, 1, 0, 0] == 1 for s in range(400)])
+halves = np.array([nested_sets(np.arange(4), [0.5], seed=s)[0] for s in range(150)], float)
+together = np.mean((halves[:, 0] - halves[:, 1]) ** 2)  # 1 where exactly one of the first two is in
 close(
     together,
     2 / 3,
-    "how often the half of four patients holds one of the first two, over 400 seeds",
+    "how often the half of four patients holds one of the first two, over 150 seeds",
     "in a random order",
     atol=0.1,
 )
@@ -950,6 +951,16 @@ effects.report(
 # {{effects}}
 #
 # </details>
+#
+# What did you predict? In the long run the last layer alone is clearly last, as in both papers: features of fractals are no features of nodes
+# until deeper layers may move. Tuning everything was chosen on the validation patients each time.
+#
+# But borrowed weights did not beat random ones. From nothing the network comes as far, with all of the thirty patients and with three of them; that the
+# gain grows as patients get fewer is not shown either. Three reasons at least: the source has half a million weights and never saw a photograph,
+# where AlexNet has 61 million and saw over a million; simulated nodes are easy, so that all come close to an AUC of 1 and leave little room; and 300 steps are
+# enough for a network this small to start over.
+#
+# Nor do three windows beat one: the first program has already thrown out bright vessels, the structures that a second window would have shown.
 #
 # All seeds share the same sixty simulated patients and divide them differently. So the intervals say what another division and other first weights
 # would do, and too little about other patients.
