@@ -502,7 +502,7 @@ pd.DataFrame(rows, index=list(programs)).round(2)
 #
 # ## In practice: libraries that do the same
 #
-# scikit-learn has quadratic kappa. `datasets.read_dicom_series` sorts by position and refuses a scan with a gap; SimpleITK and dcm2niix sort by position, too. And the Imaging Data
+# scikit-learn has quadratic kappa. `datasets.read_dicom_series` sorts by position and refuses a scan with copies or a gap; SimpleITK and dcm2niix sort by position, too. And the Imaging Data
 # Commons can be searched from Python, if the package `idc-index` is installed.
 
 # %%
