@@ -87,7 +87,7 @@ def windows_to_rgb(hu: np.ndarray, windows: list) -> np.ndarray:
     """
     ### BEGIN SOLUTION
     channels = [(hu - (level - width / 2)) / width for level, width in windows]
-    return np.clip(np.stack(channels, axis=-3), 0, 1)
+    return np.stack(channels, axis=-3).clip(0, 1)
     ### END SOLUTION
 
 
@@ -110,7 +110,7 @@ close(
 )
 ### BEGIN HIDDEN TESTS
 hu = testing.hidden_rng("windows_to_rgb_grey").uniform(-1200, 1500, (7, 5))
-for level, width in [(-600, 1500), (50, 350), (300, 10)]:
+for level, width in [(-600, 1500), (50, 350), (300, 15)]:
     close(
         windows_to_rgb(hu, [(level, width)])[0],
         np.interp(hu, [level - width / 2, level + width / 2], [0, 1]),
@@ -310,7 +310,7 @@ def transplant(old: dict, new: dict, fresh: str = "fc8") -> dict:
             carried[name] = value
         elif source.shape == value.shape:
             carried[name] = source
-        elif value.ndim == 4 and source.ndim == 4 and source[:, 0].shape == value[:, 0].shape:
+        elif value.ndim == 4 and source.shape[:1] + source.shape[2:] == value.shape[:1] + value.shape[2:]:
             carried[name] = source.sum(dim=1, keepdim=True).expand_as(value) / value.shape[1]
         else:
             carried[name] = value
@@ -321,7 +321,7 @@ def transplant(old: dict, new: dict, fresh: str = "fc8") -> dict:
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `weight[:, 0].shape` is a convolution's shape without its input channels. `sum(dim=1, keepdim=True)` keeps the axis, so that
+# `shape[:1] + shape[2:]` is a shape without its second axis, the input channels. `sum(dim=1, keepdim=True)` keeps the axis, so that
 # `expand_as` can repeat it.
 #
 # </details>
@@ -420,6 +420,9 @@ for name, before, after in [
     ("conv2.weight", (4, 3, 5, 5), (6, 1, 5, 5)),
     ("fc6.weight", (4, 3), (4, 1)),
     ("fc6.weight", (5, 3, 2), (5, 1, 2)),
+    ("conv2.weight", (4, 3, 5, 5), (4, 1, 5, 3)),
+    ("conv2.weight", (4, 3, 5, 5), (4, 1, 3, 5)),
+    ("conv2.weight", (4, 3), (4, 3, 1, 1)),
 ]:
     kept = transplant({name: torch.ones(before)}, {name: torch.zeros(after)})[name]
     close(
@@ -846,6 +849,11 @@ def draw(rng: np.random.Generator, pictures: torch.Tensor, rows: np.ndarray):
 # %% tags=["experiment"]
 def train(first: str, train_rows, validation_rows, *, seed: int, borrowed: bool = True, pictures=three_windows):
     """Train from the layer `first` on; return the network as it was best on the validation patients, and its AUC there."""
+    for rows in (train_rows, validation_rows):
+        if len(set(data.labels[rows].tolist())) < 2:
+            raise CourseError(
+                "expected right and wrong marks among the patients to learn from, got one kind: add patients"
+            )
     net = new_net(borrowed=borrowed, channels=pictures.shape[1], seed=seed)
     rates = layer_rates(list(transfer.LAYERS), first, RATE) if borrowed else dict.fromkeys(transfer.LAYERS, RATE_OF_NEW)
     groups = [{"params": getattr(net, name).parameters(), "lr": rate} for name, rate in rates.items() if rate > 0]

@@ -2,16 +2,14 @@
 
 MISTAKES = {
     "windows_to_rgb": {
-        "not cut off": [("np.clip(np.stack(channels, axis=-3), 0, 1)", "np.stack(channels, axis=-3)")],
+        "not cut off": [(".clip(0, 1)", "")],
         "begins at the level": [("(level - width / 2)", "level")],
         "the width for half of it": [("(hu - (level - width / 2)) / width", "(hu - (level - width)) / (2 * width)")],
         "channels last": [("axis=-3", "axis=-1")],
         "channels first of all": [("axis=-3", "axis=0")],
         "level and width swapped": [("for level, width in windows", "for width, level in windows")],
         "windows in reverse": [("in windows]", "in windows[::-1]]")],
-        "greys up to 255": [
-            ("np.clip(np.stack(channels, axis=-3), 0, 1)", "255 * np.clip(np.stack(channels, axis=-3), 0, 1)")
-        ],
+        "greys up to 255": [(".clip(0, 1)", ".clip(0, 1) * 255")],
         "each patch stretched to its own range": """
 def windows_to_rgb(hu, windows):
     channels = []
@@ -66,18 +64,16 @@ def windows_to_rgb(hu, windows):
         "the first channel repeated": [("source.sum(dim=1, keepdim=True)", "source[:, :1]")],
         "summed over filters": [("source.sum(dim=1, keepdim=True)", "source.sum(dim=0, keepdim=True)")],
         "another filter size kept by force": [
-            ("and source[:, 0].shape == value[:, 0].shape", "and source.shape[0] == value.shape[0]"),
+            (
+                "source.shape[:1] + source.shape[2:] == value.shape[:1] + value.shape[2:]",
+                "source.shape[0] == value.shape[0]",
+            ),
             (
                 "carried[name] = source.sum(dim=1, keepdim=True).expand_as(value) / value.shape[1]",
                 "carried[name] = source[:, :1, : value.shape[2], : value.shape[3]].expand_as(value)",
             ),
         ],
-        "dense layers spread, too": [
-            (
-                "value.ndim == 4 and source.ndim == 4 and source[:, 0].shape",
-                "value.ndim == source.ndim > 1 and source[:, 0].shape",
-            )
-        ],
+        "dense layers spread, too": [("elif value.ndim == 4 and", "elif value.ndim > 1 and")],
         "names of the old network": [("carried = {}", "carried = dict(old)")],
         "only what both have": [
             ("if source is None or name", "if source is None:\n            continue\n        if name"),
