@@ -322,6 +322,13 @@ assert changed > 2, f"another seed should deal other patients together; on avera
 # $$ \tilde x_{ij} = \frac{1}{\sqrt{D}} \cdot \frac{x_{ij} - \mu_j}{\sigma_j}, $$
 #
 # and films have the same mean squared distance from the middle in every block. Blocks that were scaled so are put side by side: *early fusion*.
+#
+# <details><summary>Hint</summary>
+#
+# Keep the mean and the standard deviation of the training block in two names, and use them for both. A standard deviation of 0 must not divide: which
+# number, put in its place, makes the quotient 0? `np.concatenate(..., axis=1)` puts blocks side by side.
+#
+# </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "scale_blocks", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -452,14 +459,28 @@ for n_columns in (2, 30):
         expected,
         f"the AUC of {n_columns} and 5 columns",
         "scaled in the fold, C=1, a mean over folds?",
-        atol=0.012,
+        atol=0.004,
     )
 # A test film that is far from all others must not change how the rest are judged.
 odd = cue + 0.4 * rng.normal(size=cue.shape)
-odd[[3, 23, 43]] = np.array([[1e7], [1e7], [1e7]])
-expected = models.probes.cross_validated_auc([odd, cue], labels, folds[:1])
+odd[3] = 1e7
+blocks = [odd, rng.normal(size=(60, 5))]
 close(
-    cross_validated_auc([odd, cue], labels, folds[:1]), expected, "the AUC where single films are far out", atol=0.012
+    cross_validated_auc(blocks, labels, folds[:1]),
+    models.probes.cross_validated_auc(blocks, labels, folds[:1]),
+    "the AUC of a fold where one test film is far out",
+    "whose mean and standard deviation?",
+    atol=0.004,
+)
+# Folds with many and with few ill films: their classifiers are not on one scale.
+ill = np.repeat([True, False, True, False, True, False], [14, 6, 3, 17, 8, 12])
+weak = 0.4 * ill[:, None] + rng.normal(size=(60, 8))
+close(
+    cross_validated_auc([weak], ill, folds),
+    models.probes.cross_validated_auc([weak], ill, folds),
+    "the AUC where 14, 3 and 8 of 20 test films are ill",
+    "what may be compared with what?",
+    atol=0.004,
 )
 ### END HIDDEN TESTS
 
@@ -477,24 +498,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
 rng = testing.hidden_rng("cross_validated_auc_late")
-blocks = [0.5 * labels[:, None] + rng.normal(size=(60, d)) for d in (2, 25, 60)]
-expected = []
-for train, test in folds:
-    total = np.zeros(len(test))
-    for block in blocks:
-        known, asked = models.probes.scale_block(block[train], block[test])
-        total += SVC(kernel="linear", C=1.0).fit(known, labels[train]).decision_function(asked)
-    expected.append(roc_auc_score(labels[test], total))
-got = cross_validated_auc(blocks, labels, folds, late=True)
-close(got, np.mean(expected), "late fusion of 2, 25 and 60 columns", "values, not decisions; all blocks", atol=0.012)
-early = models.probes.cross_validated_auc(blocks, labels, folds)
-close(
-    cross_validated_auc(blocks, labels, folds),
-    early,
-    "early fusion of the same blocks",
-    "which is the default?",
-    atol=0.012,
-)
+for sizes in ((2, 25, 60), (40, 3)):
+    blocks = [0.5 * labels[:, None] + rng.normal(size=(60, d)) for d in sizes]
+    expected = []
+    for train, test in folds:
+        total = np.zeros(len(test))
+        for block in blocks:
+            known, asked = models.probes.scale_block(block[train], block[test])
+            total += SVC(kernel="linear", C=1.0).fit(known, labels[train]).decision_function(asked)
+        expected.append(roc_auc_score(labels[test], total))
+    got = cross_validated_auc(blocks, labels, folds, late=True)
+    close(got, np.mean(expected), f"late fusion of blocks of {sizes}", "values, not decisions; all blocks", atol=0.004)
+    early = models.probes.cross_validated_auc(blocks, labels, folds)
+    got = cross_validated_auc(blocks, labels, folds)
+    close(got, early, "early fusion of the same blocks", "which is the default?", atol=0.004)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -532,6 +549,13 @@ figure
 # $$ g_{ij} = \max_c \left| \frac{\partial s_k}{\partial x_{cij}} \right|. $$
 #
 # The *score*, not the probability: a softmax has almost no slope where the network is sure, and mixes in the other classes.
+#
+# <details><summary>Hint</summary>
+#
+# A copy of the picture that `requires_grad_()`, a batch of one, one number of the answer, and `torch.autograd.grad(number, copy)`. `net.training` tells the
+# mode; `net.train(mode)` sets it.
+#
+# </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "gradient_map", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -624,6 +648,12 @@ close(
 # one does not reach it. A pixel's value is the mean fall over all squares that hide it:
 #
 # $$ o_{ij} = \operatorname{mean}_{Q \ni (i, j)} \left( s_k(x) - s_k(x \text{ with } Q \text{ grey}) \right). $$
+#
+# <details><summary>Hint</summary>
+#
+# List the corners first. Two arrays of the picture's size, one for the sum of falls and one that counts squares, and a division at the end.
+#
+# </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "occlusion_map", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -725,17 +755,17 @@ net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 7 * 6, 4), nn.Tanh(), nn.Linear(
 image = torch.as_tensor(rng.normal(size=(3, 7, 6)), dtype=torch.float32)
 values, times = np.zeros((7, 6)), np.zeros((7, 6))
 with torch.no_grad():
-    for r in (0, 3, 4):
-        for c in (0, 3):
+    for r in (0, 2, 4):
+        for c in (0, 2, 3):
             covered = image.clone()
             covered[:, r : r + 3, c : c + 3] = 0.3
             values[r : r + 3, c : c + 3] += float(net(image[None])[0, 1] - net(covered[None])[0, 1])
             times[r : r + 3, c : c + 3] += 1
-got, after = testing.inout(occlusion_map, net, image, 1, 3, 3, 0.3)
+got, after = testing.inout(occlusion_map, net, image, 1, 3, 2, 0.3)
 close(
     got,
     values / times,
-    "three channels of 7 x 6, squares of 3 x 3, stride 3",
+    "three channels of 7 x 6, squares of 3 x 3, stride 2",
     "all channels; the last rows, too",
     atol=1e-5,
 )
@@ -1141,6 +1171,13 @@ table
 # <details><summary>The course's longer run</summary>
 #
 # {{effects}}
+#
+# Claims 2 and 4 hold there: what the network learned from fractals helps, and a middle layer serves better than the last. The others do not. Trained to
+# the end, the network from scratch draws level, and for *abnormal* it is ahead. Gist, made in 2001 without any learning, is above conv5. And much of a gradient map is
+# there without anything learned, although the fluid stands out more with it.
+#
+# Is Bar's result wrong, then? No. These simulated films are alike, their findings are coarse, and sixty of them suffice to learn them; and fractals are
+# no million photographs. But whoever reports a borrowed network without these rivals does not know what it added.
 #
 # </details>
 #

@@ -40,10 +40,12 @@ MISTAKES = {
         "the mean of each map": [("output.flatten(1)", "output.flatten(2).mean(2) if output.ndim > 2 else output")],
     },
     "patient_folds": {
-        "by film": [
-            ("StratifiedGroupKFold", "StratifiedKFold"),
-            ("splitter.split(labels, labels, patients)", "splitter.split(labels, labels)"),
-        ],
+        "by film": """
+def patient_folds(labels, patients, n_folds, seed):
+    from sklearn.model_selection import StratifiedKFold
+
+    return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(labels, labels))
+""",
         "not stratified": """
 def patient_folds(labels, patients, n_folds, seed):
     patients = np.asarray(patients)
