@@ -964,9 +964,11 @@ effects.report(
 # until deeper layers may move. Tuning everything was chosen on the validation patients each time.
 #
 # But borrowed weights did not beat random ones. From nothing the network comes as far, with all of the thirty patients and with three of them; that the
-# gain grows as patients get fewer is not shown either. Three reasons at least: the source has half a million weights and never saw a photograph,
-# where AlexNet has 61 million and saw over a million; simulated nodes are easy, so that all come close to an AUC of 1 and leave little room; and 300 steps are
-# enough for a network this small to start over.
+# gain grows as patients get fewer is not shown either. Three reasons at least:
+#
+# - the source has half a million weights and never saw a photograph, where AlexNet has 61 million and saw over a million;
+# - simulated nodes are easy, so that all come close to an AUC of 1 and leave little room;
+# - 300 steps are enough for a network this small to start over.
 #
 # Nor do three windows beat one: the first program has already thrown out bright vessels, the structures that a second window would have shown.
 #
