@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "fundus": ["make_fundi"],
         "geometry": ["Geometry", "geometry_of_affine", "geometry_of_image"],
         "histology": ["absorb", "make_histology", "separate_stains", "stain_vectors"],
-        "hygiene": ["check_identity", "check_series", "read_headers", "slice_positions"],
+        "hygiene": ["BASIC_PROFILE", "check_identity", "check_series", "read_headers", "slice_positions"],
         "idc": ["query_idc"],
         "jigsaws": ["read_jigsaws"],
         "labelled": [
