@@ -320,3 +320,12 @@ def choose_depth(validation, test):
 """,
     },
 }
+
+EQUIVALENT = {
+    "transplant": {
+        "`elif value.ndim == 4 and source.shape[:1] + source.shape[2:] == value.shape[:1] + value.shape[2:]:` -> "
+        "`elif value.ndim == 4 and source.shape[:1] + source.shape[2:] == value.shape[:1] + value.shape[-2:]:`": (
+            "of four axes the last two are those from the third on"
+        ),
+    },
+}
