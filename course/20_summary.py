@@ -199,8 +199,12 @@ plots.demo(
 # Does a network that learns with its crowd (AggNet) read new cells better than one that learned from the majority? {{effect: 18_crowdsourcing: AUC on new cells, AggNet minus network on majority}}.
 # More in [unit 18](18_crowdsourcing.ipynb).
 #
-# **7. "Transfer learning and training".** To train the last layer alone is not enough; AUC on lymph nodes, tuned from the fourth convolution on minus last layer only:
-# {{effect: 17_fine_tuning: AUC, tuned from conv4 minus last layer only}}. But did the borrowed network help at all? All layers tuned minus trained from nothing:
+# **7. "Transfer learning and training".** With some ninety films, borrowed features against the same network trained from nothing; AUC of *abnormal*:
+# {{effect: 16_transfer_features: AUC of abnormal, conv5 with SVM minus the same network from scratch}}. Against hand-made ones (GIST):
+# {{effect: 16_transfer_features: AUC, conv5 minus gist}}; against plain pixels: {{effect: 16_transfer_features: AUC, conv5 minus pixels}}.
+#
+# To train the last layer alone is not enough; AUC on lymph nodes, tuned from the fourth convolution on minus last layer only:
+# {{effect: 17_fine_tuning: AUC, tuned from conv4 minus last layer only}}. Did the borrowed weights help there? All layers tuned minus trained from nothing:
 # {{effect: 17_fine_tuning: AUC, tuned from conv1 minus from nothing, above 0}}; with a tenth of the patients: {{effect: 17_fine_tuning: AUC, the same with a tenth}}. Our source is small and made
 # of formulas; theirs was ImageNet ([unit 16](16_transfer_features.ipynb), [unit 17](17_fine_tuning.ipynb)).
 #
@@ -297,8 +301,11 @@ for verdict in LOOK:
 # {{opposites}}
 #
 # Most of them have the same two reasons. Either a *simple* method was enough for our simulated world: where a tissue lies, a straight line
-# between clouds of cells, a search on each pair. Or a recipe met a budget for which it was not made: augmentation with too few steps,
-# a consensus whose assumptions the raters broke.
+# between clouds of cells, a search on each pair, features made by hand. Or a recipe met a budget for which it was not made: augmentation with too few steps,
+# a source network without ImageNet, a consensus whose assumptions the raters broke.
+#
+# One is a warning. Gradient maps of a network that has *forgotten* what it learned resemble those of the one that knows, and more than we had claimed. What would look alike
+# without any knowledge explains little.
 #
 # ### Verdicts made by chance
 #
