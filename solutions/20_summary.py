@@ -261,6 +261,9 @@ for value, want in (
     marked = np.zeros((3, 4, 6))
     marked[0, 1, 2], marked[1] = value, 1.0
     close(complaint(marked, images), want, f"the complaint about a pixel of {value}")
+marked = np.zeros((3, 4, 6))
+marked[2, 0, 0] = 0.5
+close(complaint(marked, images), "not 0 or 1", "the complaint about one pixel of 0.5 in the last of three eyes")
 marked = np.full((3, 4, 6), 0.5)
 marked[2, 3, 5] = np.nan
 close(complaint(marked, images), "not finite", "the complaint about NaN among probabilities", "in which order?")
@@ -381,6 +384,14 @@ image[0, 15:29:2] = 0.5
 marked = np.asarray(dark_inside(image, 32), float)
 close(float(np.mean(marked[0, 18:26])), 1.0, "the share that is marked of stripes of 0.05 and 0.5", "smooth first")
 ### BEGIN HIDDEN TESTS
+grain = np.full((1, 40, 12), 0.05)
+grain[0, 16:19], grain[0, 3, 5] = 1.0, 1.0
+close(
+    float(np.mean(np.asarray(dark_inside(grain, 32), float)[0, :16])),
+    0.0,
+    "the share that is marked above a surface at row 16, one grain of noise higher up",
+    "is the surface sought in the smoothed slice?",
+)
 together = np.full((2, 40, 12), 0.05)
 together[:, 10:13], together[1, 15:29] = 1.0, 0.9
 close(
@@ -625,7 +636,7 @@ close(
 #
 # Now write `predict`. Points by the mean Dice $\bar D$ on the hidden eyes:
 #
-# | $\bar D \geq$ | 0.60 | 0.75 | 0.85 | 0.90 |
+# | $\bar D \geq$ | 0.60 | 0.75 | 0.85 | 0.92 |
 # |---|---|---|---|---|
 # | points | 1 | 2 | 4 | 6 |
 #
@@ -771,7 +782,7 @@ close(
     0.0,
     "the share of pixels that differ between an eye alone and among four",
     "is something estimated over the batch, or drawn by chance?",
-    atol=1e-3,
+    atol=2e-4,
 )
 close(after[0], four, "the images after the call", "work on copies")
 ### END HIDDEN TESTS
@@ -796,7 +807,7 @@ close(
 cases = np.array([metrics.dice(t, m) for t, m in zip(truth, values > 0.5)])
 mm2 = np.abs((values > 0.5).sum((1, 2)) - truth.sum((1, 2))) * np.prod(hidden.spacing_um) / 1e6
 mean_dice = float(np.mean(cases))
-earned = sum(float(mean_dice >= level) * more for level, more in ((0.6, 1), (0.75, 1), (0.85, 2), (0.9, 2)))
+earned = sum(float(mean_dice >= level) * more for level, more in ((0.6, 1), (0.75, 1), (0.85, 2), (0.92, 2)))
 testing.award(
     earned,
     case_scores={"Dice": cases, "area error (mm2)": mm2},
@@ -947,6 +958,10 @@ effects.report(
 # <details><summary>The course's longer run</summary>
 #
 # {{effects}}
+#
+# No other step gained as much as the line that throws crumbs away, and that line learned nothing. Two rows are not shown. The network
+# had no picture of device B, and yet no loss there can be seen; whether the noise in its training helped is for you to try. And
+# network and filters lie so far apart that six eyes rank them nearly as often right as twenty-four do.
 #
 # </details>
 #

@@ -1,10 +1,8 @@
 """What the tests of lab 20 must reject, and what they must accept, although it is written in another way."""
 
 # Entries that learn or look in other ways than the reference; `predict` is marked by its score.
-FILTERS = """
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+TREES = """
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 
 def features(images):
@@ -24,7 +22,7 @@ def learn():
     x, y = features(eyes.images).reshape(-1, 10), eyes.fluid.ravel()
     chosen = [rng.permutation(np.flatnonzero(y == k))[:n] for k, n in ((True, 2000), (False, 6000))]
     chosen = np.concatenate(chosen)
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(x[chosen], y[chosen])
+    return HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15).fit(x[chosen], y[chosen])
 
 
 model = learn()
@@ -32,12 +30,7 @@ model = learn()
 
 def predict(images):
     p = model.predict_proba(features(images).reshape(-1, 10))[:, 1].reshape(images.shape)
-    return drop_small(p > 0.8, 60).astype(np.uint8)
-"""
-
-OPPONENT = """
-def predict(images):
-    return drop_small(dark_inside(images, 52), 60)
+    return drop_small(p > 0.8, 40).astype(np.uint8)
 """
 
 MISTAKES = {
@@ -171,7 +164,7 @@ def drop_small(masks, min_px):
         "probabilities": [
             ("drop_small(logits.numpy() > 0, 30)", "logits.sigmoid().numpy()"),
         ],
-        "the simplest opponent": OPPONENT,
+        "the opponent, crumbs and all": "def predict(images):\n    return dark_inside(images, 52)",
         "nothing at all": "def predict(images):\n    return np.zeros(images.shape, bool)",
         "everything dark": "def predict(images):\n    return images < 0.3",
         "crumbs kept": [("drop_small(logits.numpy() > 0, 30)", "dark_inside(images, 52) | (logits.numpy() > 0)")],
@@ -185,12 +178,7 @@ def drop_small(masks, min_px):
                 "return drop_small(logits.numpy() > 0, 30).transpose(0, 2, 1)",
             )
         ],
-        "standardised over the batch": [
-            (
-                "net(torch.as_tensor(images)[:, None])[:, 0]",
-                "net(torch.as_tensor(0.6 * images / images.mean() * 0.6)[:, None])[:, 0]",
-            )
-        ],
+        "a threshold from the batch": [("logits.numpy() > 0", "logits.numpy() > np.quantile(logits.numpy(), 0.97)")],
         "batch normalisation left in training": [
             ("    with torch.no_grad():", "    net.train()\n    with torch.no_grad():")
         ],
@@ -292,7 +280,7 @@ def paired_interval(a, b, n_draws=2000, seed=0):
 """,
     },
     "predict": {
-        "filters learned in the cell": FILTERS,
+        "trees that learn in the cell": TREES,
         "one eye at a time, in floats": [
             (
                 "        logits = net(torch.as_tensor(images)[:, None])[:, 0]  # (N, H, W)\n",
@@ -305,14 +293,52 @@ def paired_interval(a, b, n_draws=2000, seed=0):
 
 # Mutants of the reference answers that are no other program, or another entry that is as right.
 _OWN_CHOICE = "a threshold of one's own choice: this entry is as right, and earns the highest level, too"
+_SYMMETRIC = "neither the sum nor the absolute difference tells the two apart"
+_GUARD = "where this matters the total is 0, or it is 1 and nothing overlaps: the result is the same"
+_ROUNDING = "smoothed brightness meets the threshold to the last bit by chance only"
+_MILLIONTH = "a millionth of an error that is measured in pixels"
 EQUIVALENT = {
+    "score_cases": {
+        **{
+            f"`n_true, n_marked = truth.sum(axis=(1, 2)), marked.sum(axis=(1, 2))` -> `{other}`": _SYMMETRIC
+            for other in (
+                "n_marked, n_true = truth.sum(axis=(1, 2)), marked.sum(axis=(1, 2))",
+                "n_true, n_marked = marked.sum(axis=(1, 2)), truth.sum(axis=(1, 2))",
+            )
+        },
+        **{
+            "`dice = np.where(total > 0, 2 * overlap / np.maximum(total, 1), 1.0)` -> "
+            f"`dice = np.where(total > 0, 2 * overlap / np.maximum(total, {other}), 1.0)`": _GUARD
+            for other in (2, 0, -1)
+        },
+        **{
+            '`return {"dice": dice, "area_error_mm2": np.abs(n_marked - n_true) * np.prod(spacing_um) / 1e6}` -> '
+            f'`return {{"dice": dice, "area_error_mm2": np.abs({other}}}`': why
+            for other, why in {
+                "n_true - n_marked) * np.prod(spacing_um) / 1e6": _SYMMETRIC,
+                "n_marked - n_true) * np.prod(spacing_um) / 1000001.0": _MILLIONTH,
+                "n_marked - n_true) * np.prod(spacing_um) / 999999.0": _MILLIONTH,
+            }.items()
+        },
+    },
+    "complaint": {
+        '`return "" if np.isin(values, [0, 1]).all() else "not 0 or 1"` -> '
+        '`return "" if np.isin(values, [1, 0]).all() else "not 0 or 1"`': "a list of allowed values has no order"
+    },
+    "dark_inside": {
+        "`smooth = ndi.gaussian_filter(images, (0, 1, 1))` -> `smooth = ndi.gaussian_filter(images, (-1, 1, 1))`": (
+            "the filter leaves an axis alone whose width is not above 0"
+        ),
+        "`bright = smooth > 0.5` -> `bright = smooth >= 0.5`": _ROUNDING,
+        "`return (smooth < dark) & inside` -> `return (smooth <= dark) & inside`": _ROUNDING,
+    },
     "predict": {
         "`logits = net(torch.as_tensor(images)[:, None])[:, 0]` -> `logits = net(torch.as_tensor(images)[:, None])[:, -1]`": (
             "of one channel -1 is 0"
         ),
         **{
             f"`return drop_small(logits.numpy() > 0, 30)` -> `return drop_small(logits.numpy() {other})`": _OWN_CHOICE
-            for other in (">= 0, 30", "> 1, 30", "> -1, 30", "> 0, 31", "> 0, 29")
+            for other in (">= 0, 30", "> 1, 30", "> -1, 30", "> 0, 31", "> 0, 29", "> 0, -30")
         },
     },
 }
