@@ -32,6 +32,7 @@
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from medcourse import agreement, challenge, datasets, effects, metrics, plots, testing
 from medcourse.testing import close
@@ -753,20 +754,18 @@ def rank_teams(scores: np.ndarray, how: str, worst: float, higher_is_better: boo
         1e-9 are equal.
     """
     ### BEGIN SOLUTION
-    from scipy.stats import rankdata
-
     filled = np.where(np.isnan(scores), worst, scores)
     badness = -filled if higher_is_better else filled
     if how == "rank-then-mean":
-        badness = rankdata(badness, method="min", axis=1)
-    return rankdata(badness.mean(axis=0).round(9), method="min")
+        badness = stats.rankdata(badness, method="min", axis=1)
+    return stats.rankdata(badness.mean(axis=0).round(9), method="min")
     ### END SOLUTION
 
 
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `scipy.stats.rankdata(values, method="min")` gives equals the smaller rank, with 1 for the *smallest* value; `axis=1` ranks within each row.
+# `stats.rankdata(values, method="min")` gives equals the smaller rank, with 1 for the *smallest* value; `axis=1` ranks within each row.
 # Turn the sign around where more is better.
 #
 # </details>

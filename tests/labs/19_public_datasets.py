@@ -436,10 +436,10 @@ EQUIVALENT = {
         "`weights = (i - j) ** 2` -> `weights = (j - i) ** 2`": ("a square does not know its sign"),
     },
     "rank_teams": {
-        '`return rankdata(badness.mean(axis=0).round(9), method="min")` -> `return rankdata(badness.mean(axis=0).round(10), method="min")`': (
+        '`return stats.rankdata(badness.mean(axis=0).round(9), method="min")` -> `return stats.rankdata(badness.mean(axis=0).round(10), method="min")`': (
             "both take for equal what differs by rounding, and the task leaves the digit open"
         ),
-        '`return rankdata(badness.mean(axis=0).round(9), method="min")` -> `return rankdata(badness.mean(axis=0).round(8), method="min")`': (
+        '`return stats.rankdata(badness.mean(axis=0).round(9), method="min")` -> `return stats.rankdata(badness.mean(axis=0).round(8), method="min")`': (
             "both take for equal what differs by rounding, and no test goes near 1e-9"
         ),
     },
