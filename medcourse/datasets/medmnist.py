@@ -17,8 +17,8 @@ def read_medmnist(path: str | Path) -> Bunch:
 
     The data sets are 12 of images and 6 of volumes, 28 pixels or voxels wide or more, with the authors' split into
     training, validation and test set [1]_. Get them from https://zenodo.org/records/10519652 (CC BY 4.0, but for
-    DermaMNIST, which is CC BY-NC 4.0): they are not in the course's catalogue, whose downloads are checked by SHA-256,
-    since the authors publish MD5 only.
+    DermaMNIST, which is CC BY-NC 4.0): `medcourse data get` does not fetch them, for it checks downloads by SHA-256 and
+    the authors publish MD5 only.
 
     Parameters
     ----------
