@@ -493,8 +493,8 @@ ratios = {name: inside_to_outside(maps) for name, maps in (before | no_network).
 pd.DataFrame(ratios).agg(["mean", "min", "max"]).T.round(1)
 
 # %% [markdown]
-# *Gradient times input* is the gradient multiplied by the pixel's own grey. It is the strongest in the fluid. But look at the film itself: fluid is brighter than most of a film, so the product looks
-# better for a reason that has nothing to do with the network.
+# *Gradient times input* is the gradient multiplied by the pixel's own grey. It is the strongest in the fluid. But look at the film itself: fluid is brighter than most of a film, so a part
+# of that strength has nothing to do with the network.
 #
 # Why does Grad-CAM miss? It gives each map one weight for all places. Our machine weighs places one by one: *an edge here, and none over there*. Averaged over the
 # film, that cancels. Networks that end in an average over places suit Grad-CAM better. In a large comparison on real chest films, with such networks, it was the best of seven methods, and all seven were worse than a radiologist
@@ -632,7 +632,7 @@ figure
 #
 # ## What the paper found, and what we find
 #
-# On 93 films, features of AlexNet's middle layers, together with low-level ones, and a linear machine on top did best: **AUC 0.93** for right pleural effusion, **0.89** for an enlarged heart,
+# On 93 films, features of a network trained on photographs, together with low-level ones, did best: **AUC 0.93** for right pleural effusion, **0.89** for an enlarged heart,
 # **0.79** for healthy against ill. The films are private. How far may such numbers be off, by chance of the films alone? Hanley and McNeil (1982) give the standard error of an AUC; say that a third of the 93 was ill:
 
 # %%
@@ -648,9 +648,10 @@ for auc in (0.93, 0.89, 0.79):
 #
 # {{effects}}
 #
-# Read three rows together: borrowed against learned from the films alone, against random weights, and against *gist*. A claim of transfer rests on all three.
+# Read three rows together: borrowed against learned from the films alone, against random weights, and against *gist*. A claim of transfer rests on all three. Small differences also depend on choices
+# such as the cost of a film on the wrong side, which is 1 in the lab and 10 in this lesson.
 #
-# *Not shown* means that five runs cannot tell. *Opposite shown* means that they can, and it is the other way round. Our network has half a million weights and has seen formulas; theirs had sixty million and had seen a million
+# *Not shown* means that five runs cannot tell. *Opposite shown* means that they can, and it is the other way round. Our network has half a million weights and has seen formulas; theirs had about sixty million and had seen a million
 # photographs. And simulated films differ less than real ones, which favours whatever looks at fixed places.
 #
 # ## In practice
@@ -699,7 +700,7 @@ for name, which in {"below": new.fluid_mm < middle, "from": new.fluid_mm >= midd
 # **The hospital on the film.** Zech and colleagues (2018) pooled films of two hospitals, where 34 % and 1 % had pneumonia. To know the hospital alone gave an AUC of 0.86, and networks recognise it, for one by its letters of
 # lead. Held-out films of the same pool do not show that.
 #
-# **A map persuades.** A bright spot at the right place makes a wrong answer look reasoned, and doctors trust it more. No map of this unit says *why*; it says where pixels mattered, if it passes its check. Do not offer it to patients or doctors as an explanation.
+# **A map persuades.** A bright spot at the right place makes a wrong answer look reasoned. No map of this unit says *why*; it says where pixels mattered, if it passes its check. Do not offer it to patients or doctors as an explanation.
 #
 # ## Take-aways
 #
