@@ -798,12 +798,16 @@ close(float(np.isnan(np.asarray(after[0])).sum()), 1.0, "how many NaN the table 
 dice = np.array([[0.90, 0.85], [np.nan, 0.40]])
 close(rank_teams(dice, "mean-then-rank", 0.0, True), np.array([2, 1]), "a team without a result for the hard case")
 ### BEGIN HIDDEN TESTS
-distance = np.array([[1.0, 2.0], [np.nan, 5.0]])
-close(rank_teams(distance, "mean-then-rank", 100.0, False), np.array([2, 1]), "a missing distance", "worst, not 0")
-close(rank_teams(distance, "mean-then-rank", 5.5, False), np.array([1, 2]), "a missing distance, worst is 5.5")
-close(rank_teams(distance, "rank-then-mean", 5.5, False), np.array([1, 1]), "a missing distance, rank, then mean")
-nothing = np.array([[np.nan, 0.2, 0.1], [np.nan, 0.3, 0.1]])
+for how, worst, expected in [
+    ("mean-then-rank", 100.0, [2, 1]),
+    ("mean-then-rank", 5.5, [1, 2]),
+    ("rank-then-mean", 5.5, [1, 1]),
+]:
+    silent = np.array([[1.0, 2.0], [np.nan, 5.0]])
+    got = rank_teams(silent, how, worst, False)
+    close(got, np.array(expected), f"a missing distance, worst is {worst}, {how}", "the worst score, not 0")
 for how in ("mean-then-rank", "rank-then-mean"):
+    nothing = np.array([[np.nan, 0.2, 0.1], [np.nan, 0.3, 0.1]])
     close(rank_teams(nothing, how, 0.0, True), np.array([3, 1, 2]), f"a team that handed in nothing, {how}")
 ### END HIDDEN TESTS
 
