@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from medcourse import __version__
+from medcourse.cli_class import OK, PROBLEM, add_class_commands, print_json
 from medcourse.errors import CourseError
 from medcourse.paths import course_root
 
-OK, PROBLEM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,24 +95,7 @@ def _add_grading(commands: Any) -> None:
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(command=_check)
 
-    grade = commands.add_parser("grade", help="grade a class, in a sandbox and in parallel (needs solutions/)")
-    grade.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
-    force = grade.add_mutually_exclusive_group()
-    force.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: one for each core)"
-    )
-    force.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, as in tcp://host:8786")
-    grade.add_argument("--student", action="append", metavar="ID", help="only this one; may be repeated")
-    grade.add_argument("--again", action="store_true", help="run also what was graded before")
-    grade.add_argument("--tier", metavar="TIER", help="the weakest sandbox that will do (default: as configured)")
-    grade.add_argument("--json", action="store_true", help="print one JSON object")
-    grade.set_defaults(command=_grade)
-
-    report = commands.add_parser("report", help="what a class found hard, and who needs a look")
-    report.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
-    report.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each student")
-    report.add_argument("--json", action="store_true", help="print one JSON object")
-    report.set_defaults(command=_report)
+    add_class_commands(commands)
 
     leaderboard = commands.add_parser("leaderboard", help="rank a class in a challenge, from what was graded")
     leaderboard.add_argument("lab", metavar="LAB", help="the unit, as in 20_summary")
@@ -168,7 +152,7 @@ def _check(options: argparse.Namespace) -> int:
     notebook = options.notebook or workspace.default_workspace() / "labs" / f"{options.lab}.ipynb"
     result = check(options.lab, notebook, root=course_root())
     if options.json:
-        _print_json(result.as_json())
+        print_json(result.as_json())
         return OK
     for exercise in result.exercises:
         print(f"{exercise.score:g}/{exercise.points:g}  {exercise.id}  {exercise.message}".rstrip())
@@ -176,41 +160,6 @@ def _check(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     tests = "hidden tests included" if result.hidden else "by the tests that you can read"
     print(f"{result.lab}: {result.score:g} of {result.max:g} points, {tests}")
-    return OK
-
-
-def _grade(options: argparse.Namespace) -> int:
-    from medcourse.grading.classroom import grade_class  # noqa: PLC0415
-
-    grades = grade_class(
-        course_root(),
-        options.lab,
-        workers=options.workers,
-        cluster=options.cluster,
-        students=options.student,
-        again=options.again,
-        tier=options.tier,
-        progress=sys.stderr.isatty(),
-    )
-    if options.json:
-        _print_json(grades.as_json())
-    else:
-        print(grades)
-    if grades.trouble:
-        print(f"medcourse: {grades.trouble}", file=sys.stderr)
-    return OK if grades.is_complete else PROBLEM
-
-
-def _report(options: argparse.Namespace) -> int:
-    from medcourse.grading.report import report  # noqa: PLC0415
-
-    found = report(course_root(), options.lab)
-    if options.csv:
-        found.write_csv(options.csv)
-    if options.json:
-        _print_json(found.as_json())
-    else:
-        print(found)
     return OK
 
 
@@ -226,7 +175,7 @@ def _crowd(options: argparse.Namespace) -> int:
         except OSError as error:
             raise CourseError(f"cannot write {options.out}: {error.strerror}") from None
     if options.json:
-        _print_json(votes.as_json())
+        print_json(votes.as_json())
     else:
         print(votes)
     return OK
@@ -239,7 +188,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     if options.csv:
         found.write_csv(options.csv)
     if options.json:
-        _print_json(found.as_json())
+        print_json(found.as_json())
     else:
         print(found)
     return OK
@@ -263,7 +212,7 @@ def _audit(options: argparse.Namespace) -> int:
         if not options.json:
             print(audits[-1])
     if options.json:
-        _print_json({"labs": [each.as_json() for each in audits]} if options.all else audits[0].as_json())
+        print_json({"labs": [each.as_json() for each in audits]} if options.all else audits[0].as_json())
     return OK if all(each.passes for each in audits) else PROBLEM
 
 
@@ -281,7 +230,7 @@ def _effects(options: argparse.Namespace) -> int:
     if not options.quick:
         effects.save(rows, root / "bench" / "results" / "effects.json")
     if options.json:
-        _print_json({"rows": [asdict(row) for row in rows]})
+        print_json({"rows": [asdict(row) for row in rows]})
     else:
         print(effects.as_table(rows).to_string(index=False))
     return OK
@@ -294,7 +243,7 @@ def _data_list(options: argparse.Namespace) -> int:
     from medcourse.datasets.catalogue import CATALOGUE  # noqa: PLC0415
 
     if options.json:
-        _print_json({"data": [asdict(entry) for entry in CATALOGUE.values()]})
+        print_json({"data": [asdict(entry) for entry in CATALOGUE.values()]})
         return OK
     for entry in CATALOGUE.values():
         print(f"{entry.name}  {entry.size_mb} MB  {entry.title}")
@@ -309,7 +258,7 @@ def _data_search(asked: dict[str, Any], *, as_json: bool) -> int:
 
     found = find_datasets(**asked)
     if as_json:
-        _print_json({"data": json.loads(found.to_json(orient="records"))})
+        print_json({"data": json.loads(found.to_json(orient="records"))})
         return OK
     for row in found.itertuples():
         size = "size unknown" if row.size_gb != row.size_gb else f"about {row.size_gb:g} GB"  # NaN is not itself
@@ -327,7 +276,7 @@ def _data_get(options: argparse.Namespace) -> int:
 
     folder = fetch(options.name)
     if options.json:
-        _print_json({"name": options.name, "folder": str(folder)})
+        print_json({"name": options.name, "folder": str(folder)})
     else:
         print(folder)
     return OK
@@ -339,14 +288,10 @@ def _doctor(options: argparse.Namespace) -> int:
     findings = doctor.examine(workspace.default_workspace())
     sound = all(each.state != "problem" for each in findings)
     if options.json:
-        _print_json({"ok": sound, "findings": [asdict(each) for each in findings]})
+        print_json({"ok": sound, "findings": [asdict(each) for each in findings]})
     else:
         print(*findings, sep="\n")
     return OK if sound else PROBLEM
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=1))
 
 
 if __name__ == "__main__":

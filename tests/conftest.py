@@ -80,3 +80,11 @@ def pytest_collection_modifyitems(config, items):
         # An audit takes about as long as the lab's own experiment.
         weight = {unit: cost["seconds"] * (2 if unit.startswith("solutions/") else 1) for unit, cost in costs.items()}
         items.sort(key=lambda item: -weight.get(groups[item], 0.0))
+
+
+@pytest.fixture(scope="session")
+def small_course(tmp_path_factory):
+    """A course of one small lab that the gradebook knows: to be copied, for making one takes seconds."""
+    from tests.small_class import make_course  # noqa: PLC0415
+
+    return make_course(tmp_path_factory.mktemp("small") / "course")

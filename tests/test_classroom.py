@@ -44,8 +44,8 @@ from tests.small_class import (
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    return make_course(tmp_path_factory.mktemp("template") / "course")
+def template(small_course):
+    return small_course
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from nbgrader import api
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy import create_engine, event, inspect, make_url
+from sqlalchemy import URL, create_engine, event, inspect, make_url
 from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
 
 from medcourse.errors import CourseError
@@ -102,11 +102,37 @@ class OpenGradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no typ
         return self._sources[kind, *name]
 
 
+def gradebook_file(directory: CourseDirectory, *, is_there: bool = True) -> Path:
+    """Return the file that a gradebook is.
+
+    Parameters
+    ----------
+    directory
+        Of the course.
+    is_there
+        Whether it has to be there.
+
+    Raises
+    ------
+    CourseError
+        It is kept by a server, or is not there.
+    """
+    url = make_url(directory.db_url)
+    path = _file(url)
+    if path is None:
+        kind = url.get_backend_name()
+        advice = "its own tools, as pg_dump, back it up" if kind != "sqlite" else "name its file"
+        raise CourseError(f"expected a gradebook in a file of SQLite, got one at {kind}: {advice}")
+    if is_there and not path.is_file():
+        raise CourseError(f"expected a gradebook at {path}, found none: run `nbgrader generate_assignment`")
+    return path
+
+
 def open_gradebook(directory: CourseDirectory, slug: str) -> OpenGradebook:
     """Open a gradebook that there is: nbgrader would make one."""
     url = make_url(directory.db_url)
-    in_file = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:")
-    is_there = not in_file or Path(str(url.database)).is_file()
+    path = _file(url)
+    is_there = path is None or path.is_file()
     if is_there:
         engine = create_engine(url)
         try:
@@ -116,3 +142,11 @@ def open_gradebook(directory: CourseDirectory, slug: str) -> OpenGradebook:
     if not is_there:
         raise CourseError(f"expected a gradebook that knows {slug}: run `nbgrader generate_assignment {slug} --force`")
     return OpenGradebook(directory.db_url, directory.course_id)
+
+
+def _file(url: URL) -> Path | None:
+    """Return the file of a gradebook; None for one of a server, in memory, or under an address of SQLite's."""
+    named = str(url.database or "")
+    return (
+        Path(named) if url.get_backend_name() == "sqlite" and named and not named.startswith((":", "file:")) else None
+    )
