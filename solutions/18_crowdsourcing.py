@@ -878,7 +878,7 @@ TURNS, STEPS = (5, 60) if effects.thorough() else (3, 15)
 def auc(truth, probability) -> float:
     """Mean over classes of the AUC of each against the others; of two classes both are the same."""
     known = [k for k in range(probability.shape[1]) if 0 < np.sum(truth == k) < len(truth)]
-    return float(np.mean([roc_auc_score(truth == k, probability[:, k]) for k in known]))
+    return float(np.mean([roc_auc_score(truth == k, probability[:, k]) for k in known])) if known else np.nan
 
 
 def single_auc(table, truth) -> float:
@@ -914,7 +914,7 @@ def simulate(seed: int):
 def read(seed: int, folder):
     """A random half of the items of a table with known truth; outlines are read further down."""
     if (folder / "CrowdsourcedAnnotations").is_dir():
-        return {"table": None}
+        return {"table": None, "truth": None}
     found = datasets.read_crowd_table(folder)
     n_classes = len(found.classes)
     whole = crowds.collect_answers(
@@ -956,6 +956,7 @@ def aggregate(data) -> dict:
     if table.n_classes == 2:
         row["AUC, one worker"] = single_auc(table, truth)
     winner = np.asarray(majority(table.item, table.label, table.n_items, table.n_classes))
+    row["chance"] = 1 / table.n_classes
     row["accuracy, majority"] = np.mean(winner[np.arange(len(truth)), truth])
     row["accuracy, Dawid-Skene"] = np.mean(probability.argmax(1) == truth)
     row["accuracy, GLAD"] = np.mean(glad.probability.argmax(1) == truth)
@@ -1149,13 +1150,20 @@ dice.mean().round(3).to_frame("Dice, mean over seeds") if outlined else "no outl
 
 
 # %% tags=["experiment"]
+def told(numbers: list[float]) -> list[float] | None:
+    """The numbers, or None where one of them could not be had: a table of one class has no AUC."""
+    return numbers if np.isfinite(numbers).all() else None
+
+
 def difference(first: str, second: str) -> list[float] | None:
     """The first minus the second, seed by seed; None where there are no such results."""
-    return [row[first] - row[second] for row in results] if {first, second} <= set(results[0]) else None
+    if not {first, second} <= set(results[0]):
+        return None
+    return told([row[first] - row[second] for row in results])
 
 
 def values(name: str) -> list[float] | None:
-    return [row[name] for row in results] if name in results[0] else None
+    return told([row[name] for row in results]) if name in results[0] else None
 
 
 def claim(words: str, numbers, *, paper: str = AGGNET, figure: str = "none given", **bounds):
@@ -1163,6 +1171,7 @@ def claim(words: str, numbers, *, paper: str = AGGNET, figure: str = "none given
 
 
 have_sizes = bool(sizes[0])
+chance = results[0].get("chance", 0.5)  # of two classes, or of as many as the table has
 enough = {name: [row["enough"][name] for row in sizes] for name in ("majority", "weighing")} if have_sizes else {}
 table = effects.report(
     [
@@ -1181,6 +1190,14 @@ table = effects.report(
             difference("alike: AUC, Dawid-Skene", "alike: AUC, vote share"),
             above=-0.02,
             below=0.02,
+        ),
+        claim("Accuracy of labels, majority, above chance", values("accuracy, majority"), above=chance),
+        claim("Accuracy of labels, Dawid-Skene, above chance", values("accuracy, Dawid-Skene"), above=chance),
+        claim("Accuracy of labels, GLAD, above chance", values("accuracy, GLAD"), above=chance, paper=MCKENNA),
+        claim(
+            "Accuracy of labels, Dawid-Skene minus majority, above 0",
+            difference("accuracy, Dawid-Skene", "accuracy, majority"),
+            above=0.0,
         ),
         claim("Correlation of estimated and true sensitivity, above 0.8", values("r, sensitivity"), above=0.8),
         claim("Correlation of estimated and true specificity, above 0.8", values("r, specificity"), above=0.8),
@@ -1295,6 +1312,12 @@ figure
 #
 # **Before you read on:** compare the curve of the majority with Condorcet's formula. The formula takes all cells for equally hard and all
 # workers for alike. Which of both is it that keeps the crowd from 100 %?
+#
+# <details><summary>An answer</summary>
+#
+# The formula has neither, and would reach 100 %. Weighing mends that workers differ. That cells differ stays: where everybody can but guess, more workers guess, too.
+#
+# </details>
 #
 # <details><summary>The course's longer run</summary>
 #
