@@ -363,7 +363,7 @@ pd.DataFrame(rows).agg(["mean", "min", "max"]).T.round(2)
 # %% [markdown]
 # - **Scaling on all films** changes next to nothing: means and deviations know no labels. It is still a habit to drop, since other preparations are less innocent.
 # - **To keep the best of six** makes something out of nothing. The more one tries, the more it makes.
-# - **To choose numbers on all films** and then cross-validate makes an impressive result out of a coin toss. The tested films had their say in the choice. It has happened in published work
+# - **To choose numbers on all films** and then cross-validate makes a result out of a coin toss. The tested films had their say in the choice. It has happened in published work
 #   (Ambroise and McLachlan 2002).
 #
 # Look at the columns *min* and *max*, too: with 93 films, an honest AUC on a coin toss wanders far from 0.5.
