@@ -530,7 +530,8 @@ plots.plot_curve(
 figure, axes = plots.panels(2, 3, width_inches=3.2, height_inches=2.6)
 for row, (network, note) in zip(axes, ((probe, "as learned"), (broken, "all layers random"))):
     for ax, name in zip(row, checked):
-        plots.show_map(np.abs(ways[name](network, x_new[i_film], EFFUSION)), f"{name}, {note}", ax=ax)
+        values = np.abs(ways[name](network, x_new[i_film], EFFUSION))
+        plots.show_map(values, f"{name}, {note}", unit="strength", ax=ax)
 figure
 
 # %% [markdown]
