@@ -529,8 +529,8 @@ print(f"deep fine-tuning, AUC: {before:.2f}, with 100 HU added: {after:.2f}")
 # - Three windows put three ranges of Hounsfield units into three channels. The colours mean nothing, the scale means all.
 # - Small patches need smaller filters, strides or less pooling. Filter size costs the borrowed weights; the others do not.
 # - Open layers from the top. The new last layer learns ten times as fast.
-# - The papers gained most with few patients. Ours saves training time above all; see the table. Show a gain against scratch that was trained
-#   long enough, against frozen layers, and against no network at all.
+# - The papers gained most with few patients. Over five runs our lab could not show that; see the table. Measure a gain against scratch that was
+#   trained long enough, against frozen layers, and against no network at all.
 # - Depth is a choice like any other: choose it on other patients than those that you report.
 #
 # ## References
