@@ -726,7 +726,7 @@ comparison.round(3)
 # - **missing cases:** where a team handed in nothing, the table holds NaN. Leave NaN out, and a team gains by being silent where it is hard. Instead it
 #   gets the *worst* possible score there;
 # - **the order of steps:** *mean, then rank* compares the teams' means $\bar s_t = \frac{1}{C} \sum_c s_{ct}$. *Rank, then mean* ranks the teams
-#   in each case, and compares the means of these ranks: no single case can cost much;
+#   in each case, and compares the means of these ranks: a single case costs a last rank at most;
 # - **ties:** equals share the better rank, and the next rank is left out: 1, 1, 3.
 #
 # **Predict first:** a team is best in nine of ten cases and fails in the tenth (a Dice of 0). Under which order of steps does it win?
@@ -856,7 +856,7 @@ for better in (True, False):
 # %% [markdown]
 # <details><summary>What you predicted: nine of ten</summary>
 #
-# Under *rank, then mean* it wins: nine first ranks and one last. Under *mean, then rank* the failure may cost it more than the nine wins are worth.
+# Under *rank, then mean* it wins among few teams: nine first ranks and one last. (Among twenty, a last rank is dear, too.) Under *mean, then rank* the failure may cost it more than the nine wins are worth.
 # Neither is wrong. A challenge has to say beforehand which one it means, and why.
 #
 # </details>
