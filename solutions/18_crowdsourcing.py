@@ -1325,6 +1325,17 @@ figure
 #
 # </details>
 #
+# Two rows belong together. AUC of AggNet's *labels* minus that of Dawid and Skene's: {{effect: 18_crowdsourcing: AUC of labels, AggNet minus Dawid-Skene}}.
+# AUC on *new cells* of its network minus that of a network taught by Dawid and Skene: {{effect: 18_crowdsourcing: AUC on new cells, AggNet minus network on Dawid-Skene}}.
+# How can better labels not make a better network?
+#
+# <details><summary>An answer</summary>
+#
+# What the labels gain is the network's own opinion. It knew that already: told what it said itself, it becomes surer and learns nothing, and where it errs it
+# finds itself confirmed. The gain is real for those 300 cells, and must not be tested with the network that it came from.
+#
+# </details>
+#
 # ## When everybody is wrong together
 #
 # All of this rests on one assumption: given the truth, workers err *independently*. Let a cell mislead: the better one looks, the surer one is wrong.
