@@ -34,6 +34,8 @@ from contextlib import suppress
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import SVC
 from torch import nn
 from torch.nn import functional
 
@@ -396,7 +398,7 @@ close(test, np.array([[0, 0, 3], [3 / root, 0, 0]]), "test films, where that col
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now the classifier: a linear support vector machine, `sklearn.svm.SVC(kernel="linear", C=1.0)`. Its *decision value* is positive on one side of a
+# Now the classifier: a linear support vector machine, `SVC(kernel="linear", C=1.0)` of scikit-learn. Its *decision value* is positive on one side of a
 # plane and negative on the other, and grows with the distance. The AUC compares decision values, of films of **one** fold: those of two folds
 # come from two classifiers and are not on one scale. Then average over the folds.
 #
@@ -422,10 +424,8 @@ def cross_validated_auc(blocks: list, labels: np.ndarray, folds: list, late: boo
     float
         Mean over folds of the AUC on the test films.
     """
-    ### BEGIN SOLUTION
-    from sklearn.metrics import roc_auc_score
-    from sklearn.svm import SVC
 
+    ### BEGIN SOLUTION
     def decide(chosen, train, test):
         known, asked = scale_blocks([block[train] for block in chosen], [block[test] for block in chosen])
         return SVC(kernel="linear", C=1.0).fit(known, labels[train]).decision_function(asked)
@@ -494,9 +494,6 @@ alone = cross_validated_auc([block], labels, folds)
 twice = cross_validated_auc([block, block], labels, folds, late=True)
 close(twice, alone, "late fusion of a block with itself", "the mean of two equal values is the value", atol=1e-6)
 ### BEGIN HIDDEN TESTS
-from sklearn.metrics import roc_auc_score
-from sklearn.svm import SVC
-
 rng = testing.hidden_rng("cross_validated_auc_late")
 for sizes in ((2, 25, 60), (40, 3)):
     blocks = [0.5 * labels[:, None] + rng.normal(size=(60, d)) for d in sizes]
@@ -951,7 +948,6 @@ plots.describe(
 from functools import partial
 
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 UNIT, PAPER = "16_transfer_features", "Bar et al. 2015"
 N_FILMS, N_FOLDS = 90, 3

@@ -430,4 +430,36 @@ def randomise(net, names, seed):
 }
 
 # Mutants of the reference answers that are no other program.
-EQUIVALENT: dict[str, dict[str, str]] = {}
+EQUIVALENT = {
+    "scale_blocks": {
+        "`known, asked = [], []` -> `asked, known = [], []`": ("two empty lists are alike"),
+    },
+    "gradient_map": {
+        "`score = net.eval()(x)[0, k]` -> `score = net.eval()(x)[-1, k]`": ("of a batch of one, the first is the last"),
+        "`return gradient[0].abs().amax(dim=0).numpy()` -> `return gradient[-1].abs().amax(dim=0).numpy()`": (
+            "of a batch of one, the first is the last"
+        ),
+    },
+    "occlusion_map": {
+        "`rows = sorted({*range(0, height - side + 1, stride), height - side})` -> `rows = sorted({*range(0, height - side * 1, stride), height - side})`": (
+            "the square that ends at the border is added in any case"
+        ),
+        "`rows = sorted({*range(0, height - side + 1, stride), height - side})` -> `rows = sorted({*range(0, height - side + 0, stride), height - side})`": (
+            "the square that ends at the border is added in any case"
+        ),
+        "`columns = sorted({*range(0, width - side + 1, stride), width - side})` -> `columns = sorted({*range(0, width - side * 1, stride), width - side})`": (
+            "the square that ends at the border is added in any case"
+        ),
+        "`columns = sorted({*range(0, width - side + 1, stride), width - side})` -> `columns = sorted({*range(0, width - side + 0, stride), width - side})`": (
+            "the square that ends at the border is added in any case"
+        ),
+        "`total, times = np.zeros((height, width)), np.zeros((height, width))` -> `times, total = np.zeros((height, width)), np.zeros((height, width))`": (
+            "two arrays of zeros are alike"
+        ),
+    },
+    "randomise": {
+        "`weight.copy_(weight.mean() + weight.std() * torch.randn(weight.shape, generator=chance))` -> `weight.copy_(weight.mean() - weight.std() * torch.randn(weight.shape, generator=chance))`": (
+            "a normal number is as likely as its negative"
+        ),
+    },
+}
