@@ -874,18 +874,25 @@ assert np.mean(np.abs(np.asarray(inner["0.0.weight"]) - nested[0][0].weight.deta
 )
 ### END HIDDEN TESTS
 
+
 # %% nbgrader={"grade": true, "grade_id": "randomise_spread", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Weights and biases keep their own mean and spread; the seed decides.
-net = nn.Sequential(nn.Linear(50, 400))
-with torch.no_grad():
-    net[0].bias.copy_(5 + 2 * torch.randn(400, generator=torch.Generator().manual_seed(3)))
-new = randomise(net, ["0"], seed=4).state_dict()
+def make_net() -> nn.Sequential:
+    """A layer whose biases have another mean and spread than its weights."""
+    net = nn.Sequential(nn.Linear(50, 400))
+    with torch.no_grad():
+        net[0].weight.copy_(0.1 * torch.randn(400, 50, generator=torch.Generator().manual_seed(2)))
+        net[0].bias.copy_(5 + 2 * torch.randn(400, generator=torch.Generator().manual_seed(3)))
+    return net
+
+
+new = randomise(make_net(), ["0"], seed=4).state_dict()
 close(np.mean(np.asarray(new["0.bias"])), 5.0, "the mean of new biases", "each tensor has its own", atol=0.6)
-close(np.std(np.asarray(new["0.weight"])), float(net[0].weight.std()), "the spread of new weights", rtol=0.05)
+close(np.std(np.asarray(new["0.weight"])), 0.1, "the spread of new weights", rtol=0.05)
 ### BEGIN HIDDEN TESTS
 close(np.std(np.asarray(new["0.bias"])), 2.0, "the spread of new biases", "each tensor has its own", rtol=0.2)
 close(np.mean(np.asarray(new["0.weight"])) + 1, 1.0, "the mean of new weights, plus 1", atol=0.005)
-again, other = (randomise(net, ["0"], seed=seed).state_dict() for seed in (4, 5))
+again, other = (randomise(make_net(), ["0"], seed=seed).state_dict() for seed in (4, 5))
 close(again["0.weight"], new["0.weight"], "new weights of the same seed", "is there another source of chance?")
 assert np.mean(np.abs(np.asarray(other["0.weight"]) - np.asarray(new["0.weight"])) > 1e-6) > 0.9, (
     "another seed should give other weights"
