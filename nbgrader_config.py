@@ -44,12 +44,22 @@ c.Autograde.autograde_preprocessors = [
     "medcourse.grading.preprocessors.Judge",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
+    "medcourse.grading.late.GrantExtension",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Judge.cell_seconds = float(os.environ.get("MEDCOURSE_CELL_SECONDS", "60"))
 # Below this sandbox nothing is graded: `medcourse doctor` says which one a machine has.
 c.Judge.minimum_tier = os.environ.get("MEDCOURSE_TIER", "landlock")
+
+# What is late costs nothing unless you say so: per cent of what was earned, for each day begun after the due date, once
+# the grace is over, down to a floor. Due dates are set in formgrader, extensions given by `medcourse extend`.
+c.AssignLatePenalties.plugin_class = "medcourse.grading.late.LatePolicy"
+c.LatePolicy.grace_minutes = 0
+c.LatePolicy.percent_a_day = 0
+c.LatePolicy.floor_percent = 0
+# When a submission came is said by the exchange's clock and not by the student's.
+c.ExchangeFactory.collect = "medcourse.grading.collect.Collect"
 
 # A page that shows what was earned and why, without what is hidden; it runs nothing and loads nothing.
 c.GenerateFeedback.preprocessors = [

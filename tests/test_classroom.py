@@ -13,7 +13,6 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
-from typing import ClassVar
 
 import nbformat
 import pytest
@@ -27,10 +26,12 @@ from medcourse.grading.engines import close_engine
 from medcourse.grading.notebooks import node, read_notebook, to_text
 from medcourse.grading.plan import Exercise, Run
 from medcourse.grading.submission import Graded, grade_submission
+from medcourse.grading.trouble import UnavailableError
 from tests.small_class import (
     LAB,
     MAX,
     WRONG,
+    Here,
     auto_scores,
     environment,
     gradebook,
@@ -57,60 +58,6 @@ def root(template, tmp_path, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MEDCOURSE_ROOT", str(folder))
     return folder
-
-
-class Now:
-    """A future that is done."""
-
-    def __init__(self, make):
-        self.status, self._value = "finished", None
-        try:
-            self._value = make()
-        except Exception as error:
-            self.status, self._value = "error", error
-
-    def result(self):
-        if self.status == "error":
-            raise self._value
-        return self._value
-
-    def exception(self):
-        return self._value
-
-    def add_done_callback(self, call):
-        call(self)
-
-
-class Here:
-    """A workforce of this process, so that most tests need not wait for another."""
-
-    asked: ClassVar[list[bytes]] = []  # what was run
-
-    def __init__(self, workers, address=None):
-        self.size, self.address = workers, address
-        Here.asked = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def warm_up(self, lab, settings):
-        pass
-
-    def calibrate(self, lab, settings):
-        return Now(lambda: workforce._calibrate_here(lab, settings))
-
-    def grade(self, lab, submission, settings):
-        self.asked.append(submission)
-        return Now(lambda: self.work(lab, submission, settings))
-
-    def work(self, lab, submission, settings):
-        return grade_submission(lab, submission, settings)
-
-    def is_lost(self):
-        return False
 
 
 @pytest.fixture
@@ -303,7 +250,10 @@ def test_grades_given_by_hand_survive(root, here):
     assert ("why", None, 2.0, None, 0) in graded
     grade_class(root, LAB)  # changes nothing
     assert gradebook(root)["ann"]["grades"] == graded
-    grade_class(root, LAB, again=True)  # as nbgrader: keeps the score and asks for another look
+    grade_class(root, LAB, again=True)  # of the same answer, so nobody is asked for another look
+    assert gradebook(root)["ann"]["grades"] == graded
+    hand_in(root, "ann", submission(root, why="Large structures."))
+    grade_class(root, LAB)  # as nbgrader: keeps the score and asks for another look
     assert ("why", None, 2.0, None, 1) in gradebook(root)["ann"]["grades"]
 
 
@@ -580,7 +530,7 @@ def test_a_submission_that_changes_before_it_is_recorded_is_graded_anew(root, he
 
     def busy(self, *_):
         hand_in(root, "ann", submission(root))
-        raise gradebook_module.UnavailableError("locked")
+        raise UnavailableError("locked")
 
     with monkeypatch.context() as patch:
         patch.setattr(gradebook_module.Recorder, "record", busy)

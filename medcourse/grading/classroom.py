@@ -23,6 +23,7 @@ from medcourse.grading.release import check_slug
 if TYPE_CHECKING:
     from medcourse.grading.gradebook import Course, Recorder
     from medcourse.grading.plan import Run
+    from medcourse.grading.regrade import Regrade
     from medcourse.grading.submission import Graded, Lab, Settings
     from medcourse.grading.workforce import Workforce
 
@@ -38,6 +39,8 @@ def grade_class(
     cluster: str | None = None,
     students: Iterable[str] | None = None,
     again: bool = False,
+    exercise: str | None = None,
+    is_dry: bool = False,
     tier: str | None = None,
     progress: bool = False,
 ) -> ClassGrades:
@@ -56,7 +59,11 @@ def grade_class(
     students
         Whom to grade; all unless given.
     again
-        Run submissions again whose result is known.
+        Run submissions again whose result is known, and say which grades that changes.
+    exercise
+        With `again`: the answer, or the test, whose grades may change; the others stay as they are.
+    is_dry
+        With `again`: say what would change and write nothing.
     tier
         The weakest sandbox that will do, if not the configured one.
     progress
@@ -71,6 +78,8 @@ def grade_class(
     check_slug(root, slug)
     if workers is not None and workers < 1:
         raise CourseError(f"expected at least one worker, got {workers}")
+    if (exercise or is_dry) and not again:
+        raise CourseError("--exercise and --dry-run are for what was graded before: give --again, too")
     with ExitStack() as stack:
         team = _Team(stack, workers or len(os.sched_getaffinity(0)), cluster)
         journal_path = root / FOLDER / f"{slug}.jsonl"
@@ -78,15 +87,20 @@ def grade_class(
             team.start()  # as something is to do for certain; it starts while the rest is imported
         from medcourse.grading.gradebook import Course  # noqa: PLC0415  (nbgrader takes a second and a half)
         from medcourse.grading.preprocessors import settings_of  # noqa: PLC0415
+        from medcourse.grading.regrade import Regrade, tests_of  # noqa: PLC0415
         from medcourse.grading.submission import load_lab  # noqa: PLC0415
 
         course = Course(root)
         lab = load_lab(root, slug)
         journal = stack.enter_context(Journal(root, slug))
         run = _ClassRun(course, lab, settings_of(course.config, root, tier=tier), journal, started)
+        run.is_dry = is_dry
+        if again:
+            run.regrade = Regrade(tests_of(lab, exercise) if exercise else None)
         stack.callback(run.close)
         todo = run.prepare(students, again=again)
         run.grade(todo, team, progress=progress)
+        run.renew_penalties()
         return run.summary()
 
 
@@ -112,6 +126,9 @@ class _ClassRun:
         self.course, self.lab, self.settings, self.journal = course, lab, settings, journal
         self.started = started
         self.trouble = ""  # why the gradebook is not written
+        self.are_penalties_due = False
+        self.regrade: Regrade | None = None
+        self.is_dry = False  # nothing is written
         self.recorder: Recorder | None = None
         self.grades: dict[str, StudentGrade] = {}
         self.paths: dict[str, Path] = {}
@@ -162,8 +179,11 @@ class _ClassRun:
         return {student: there[student] for student in wanted}
 
     def _open_gradebook(self) -> None:
-        from medcourse.grading.gradebook import Recorder, UnavailableError  # noqa: PLC0415
+        from medcourse.grading.gradebook import Recorder  # noqa: PLC0415
+        from medcourse.grading.trouble import UnavailableError  # noqa: PLC0415
 
+        if self.is_dry:
+            return
         try:
             self.recorder = Recorder(self.course, self.lab)
         except UnavailableError as error:  # the class is graded all the same
@@ -171,7 +191,7 @@ class _ClassRun:
 
     def _compare(self) -> None:
         """Take what the gradebook has from what it has yet to get, whatever the journal says of it."""
-        from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
+        from medcourse.grading.trouble import UnavailableError  # noqa: PLC0415
 
         if self.recorder is None or not self.unrecorded:
             return
@@ -214,7 +234,8 @@ class _ClassRun:
             with bar:
                 for job, outcome in crew.results(self._jobs(students)):
                     if job is None:
-                        self.journal.add_calibrated(reference)
+                        if not self.is_dry:
+                            self.journal.add_calibrated(reference)
                         continue
                     self._take(job, outcome)
                     bar.update()
@@ -237,10 +258,13 @@ class _ClassRun:
         if isinstance(outcome, str):
             self._look(job.student, job.key, outcome)
             return
-        self.journal.add_result(job.student, job.key, outcome)
+        if self.regrade is not None:
+            outcome = self.regrade.take(job.student, self.journal.last_result(job.student), outcome)
+        if not self.is_dry:
+            self.journal.add_result(job.student, job.key, outcome)
         self.graded_now += 1
         self._know(job.student, outcome)
-        if outcome.run is not None:
+        if outcome.run is not None and not self.is_dry:
             self.unrecorded[job.student] = job.key
             if not self.trouble:
                 self._record(job, outcome.run)
@@ -248,7 +272,7 @@ class _ClassRun:
                 self.first_grade = time.perf_counter() - self.started
 
     def _record(self, job: Job, run: "Run | None" = None) -> None:
-        from medcourse.grading.gradebook import UnavailableError  # noqa: PLC0415
+        from medcourse.grading.trouble import UnavailableError  # noqa: PLC0415
 
         run = run or self.journal.result(job.student, job.key).run
         if run is None or self.recorder is None:
@@ -272,6 +296,17 @@ class _ClassRun:
             self._open_gradebook()
         self._record_rest()
 
+    def renew_penalties(self) -> None:
+        """Let late penalties follow what was given by hand since."""
+        from medcourse.grading.trouble import UnavailableError  # noqa: PLC0415
+
+        if self.recorder is None or self.trouble:
+            return
+        try:
+            self.recorder.renew_penalties()
+        except UnavailableError as error:
+            self.trouble, self.are_penalties_due = str(error), True
+
     def _know(self, student: str, graded: "Graded") -> None:
         run = graded.run
         grade = self.grades[student] = StudentGrade(student, problem=graded.problem, findings=graded.findings)
@@ -281,6 +316,8 @@ class _ClassRun:
     def _look(self, student: str, key: str, problem: str) -> None:
         self.grades[student] = StudentGrade(student, problem=problem)
         latest = self.journal.latest.get(student)
+        if self.is_dry:
+            return
         if latest is None or (latest.key, latest.problem) != (key, problem):
             self.journal.add_look(student, key, problem)
 
@@ -289,10 +326,13 @@ class _ClassRun:
         return ClassGrades(
             self.lab.slug,
             list(self.grades.values()),
-            self.trouble if self.unrecorded else "",
+            self.trouble if self.unrecorded or self.are_penalties_due else "",
             self.graded_now,
             time.perf_counter() - self.started,
             self.first_grade,
+            self.regrade.changes if self.regrade else [],
+            self.regrade.kept if self.regrade else {},
+            self.is_dry,
         )
 
 

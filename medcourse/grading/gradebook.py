@@ -9,12 +9,10 @@ in its place, with the result's key in it, says that the gradebook has that resu
 """
 
 import contextlib
-import errno
 import glob
 import json
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -33,15 +31,16 @@ from nbgrader import api, utils
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.nbgraderformat import common
-from sqlalchemy import exc
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from medcourse.errors import CourseError
-from medcourse.grading import cells, preprocessors
+from medcourse.grading import cells, late, preprocessors
 from medcourse.grading.database import OpenGradebook, open_gradebook
+from medcourse.grading.extensions import read_extensions
 from medcourse.grading.notebooks import parse_notebook, to_text
 from medcourse.grading.plan import Run
 from medcourse.grading.submission import Lab
+from medcourse.grading.trouble import explained, quiet
 
 CONFIGURATION = "nbgrader_config.py"
 
@@ -55,11 +54,8 @@ _OPENS = [  # the modules that open the gradebook by this name, again and again 
     nbgrader.preprocessors.overwritecells,
     nbgrader.preprocessors.saveautogrades,
     preprocessors,
+    late,
 ]
-
-
-class UnavailableError(CourseError):
-    """The gradebook cannot be written now: what was found stays in the journal."""
 
 
 class Course:
@@ -73,7 +69,8 @@ class Course:
     Raises
     ------
     CourseError
-        No configuration there, one that does not load, or one that would run submissions outside of the sandbox.
+        No configuration there, one that does not load, one that would run submissions outside of the sandbox, or a
+        late policy that is none.
     """
 
     def __init__(self, root: Path) -> None:
@@ -91,6 +88,7 @@ class Course:
                 f"expected medcourse's Judge and no Execute in c.Autograde.autograde_preprocessors of {path}, "
                 f"got {', '.join(named) or 'none'}: take it over from the course's own"
             )
+        late.penaliser_of(self.config)
 
     def submissions(self, slug: str) -> dict[str, Path]:
         """Return the place of the notebook that each student handed in, by name; there may be none in the folder."""
@@ -121,7 +119,7 @@ class Recorder:
 
     def __init__(self, course: Course, lab: Lab) -> None:
         self.course, self.lab = course, lab
-        with _explained(), _quiet():
+        with explained(), quiet():
             self._book = open_gradebook(course.directory, lab.slug)
             try:
                 self._check()
@@ -139,7 +137,7 @@ class Recorder:
 
     def close(self) -> None:
         """Close the gradebook."""
-        with contextlib.suppress(OSError), _quiet():
+        with contextlib.suppress(OSError), quiet():
             self._converter.clear()
         self._book.end()
 
@@ -153,21 +151,49 @@ class Recorder:
         CourseError
             nbgrader cannot take this one.
         """
-        with _explained(self.course.autograded(self.lab.slug, student), student), _quiet(), _kept_ready(self._book):
+        with explained(self.course.autograded(self.lab.slug, student), student), quiet(), _kept_ready(self._book):
             try:
                 self._book.begin()
+                reviewed = self._reviewed(student)
                 self._converter.convert(self.lab.slug, student, submission, ({"key": key}, run))
+                self._keep_reviewed(student, reviewed)
                 self._book.commit()
             except BaseException:
                 self._book.roll_back()
                 raise
             self._converter.place(self.lab.slug, student)
 
+    def _reviewed(self, student: str) -> dict[str, float | None]:
+        """Return the automatic score of each cell that a person has given points for and is done with."""
+        try:
+            notebook = self._book.find_submission_notebook(self.lab.slug, self.lab.slug, student)
+        except api.MissingEntry:
+            return {}
+        done = (each for each in notebook.grades if each.manual_score is not None and not each.needs_manual_grade)
+        return {each.name: each.auto_score for each in done}
+
+    def _keep_reviewed(self, student: str, reviewed: dict[str, float | None]) -> None:
+        """Ask nobody to look again where the same answer earned the same; nbgrader asks after each run."""
+        if not reviewed:
+            return
+        name = f"{self.lab.slug}.ipynb"
+        old, new = (
+            self.course.autograded(self.lab.slug, student) / name,
+            self._converter.written(self.lab.slug, student),
+        )
+        if not old.is_file() or _answers(old) != _answers(new):
+            return
+        notebook = self._book.find_submission_notebook(self.lab.slug, self.lab.slug, student)
+        for grade in notebook.grades:
+            if grade.name in reviewed and grade.auto_score == reviewed[grade.name]:
+                grade.needs_manual_grade = False
+        self._book.db.flush()
+
     def scores(self) -> dict[str, dict[str, float | None]]:
         """Return the automatic score of each cell by its name, for each student that the gradebook has a grade of."""
         found: dict[str, dict[str, float | None]] = {}
         assignment, submission, notebook = api.Assignment, api.SubmittedAssignment, api.SubmittedNotebook
-        with _explained(), _quiet():
+        with explained(), quiet():
             query = self._book.db.query(submission.student_id, api.BaseCell.name, api.Grade.auto_score)
             query = query.join(assignment, assignment.id == submission.assignment_id)
             query = query.join(notebook, notebook.assignment_id == submission.id)
@@ -177,6 +203,11 @@ class Recorder:
                 found.setdefault(student, {})[cell] = score
             self._book.roll_back()
         return found
+
+    def renew_penalties(self) -> None:
+        """Bring late penalties up to date; see there."""
+        with explained(), quiet():
+            renew_penalties(self._book, self.course, self.lab.slug)
 
     def placed_key(self, student: str) -> str:
         """Return the key of the result that stands in `autograded/`, empty where there is none."""
@@ -200,6 +231,53 @@ class Recorder:
         same_points = points == {cells.grade_id(c): cells.points(c) for c in ours if cells.metadata(c).get("grade")}
         if not same_points or locked != {cells.grade_id(c): c.source for c in ours if cells.metadata(c).get("locked")}:
             raise CourseError(f"the gradebook has another version of {self.lab.slug} than solutions/: {regenerate}")
+
+
+@contextlib.contextmanager
+def opened(course: Course, slug: str) -> Iterator[OpenGradebook]:
+    """Open the gradebook for a look, or for a change that is one transaction.
+
+    Raises
+    ------
+    CourseError
+        There is none that knows the lab, or it cannot be used.
+    """
+    with explained(), quiet():
+        book = open_gradebook(course.directory, slug)
+        try:
+            yield book
+        finally:
+            book.end()
+
+
+def renew_penalties(book: OpenGradebook, course: Course, slug: str) -> list[late.Renewal]:
+    """Bring extensions and late penalties up to date, for points were given by hand or a student has longer.
+
+    Returns
+    -------
+    list of Renewal
+        What was changed; their notebooks are no longer of a session.
+    """
+    extensions = read_extensions(Path(course.directory.root))
+
+    def renewals() -> list[late.Renewal]:
+        return list(late.renewals(book.db, slug, course.config, extensions))
+
+    found = renewals()
+    book.roll_back()
+    if not found:  # which is to be known without keeping others from writing
+        return []
+    try:
+        book.begin()
+        found = renewals()
+        for each in found:
+            each.notebook.late_submission_penalty = each.after
+            each.notebook.assignment.extension = each.extension
+        book.commit()
+    except BaseException:
+        book.roll_back()
+        raise
+    return found
 
 
 class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
@@ -247,7 +325,11 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
             notebook, resources = each(notebook, resources)
         self.write_single_notebook(to_text(notebook), resources)
         self.set_permissions(slug, student)
-        _to_disk(Path(self._format_dest(slug, student), f"{slug}.ipynb"))
+        _to_disk(self.written(slug, student))
+
+    def written(self, slug: str, student: str) -> Path:
+        """Return where `convert` writes a notebook aside."""
+        return Path(self._format_dest(slug, student), f"{slug}.ipynb")
 
     def place(self, slug: str, student: str) -> None:
         """Move the graded notebook to where nbgrader looks for it."""
@@ -287,49 +369,11 @@ def _compiled(schema: str) -> Callable[[Any], Any]:
     return check
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep SQLAlchemy's warnings about nbgrader's models, and nbgrader's log, from the person who grades."""
-    import traitlets.log  # noqa: PLC0415
-
-    logger: Any = traitlets.log.get_logger()
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
-
-
-@contextlib.contextmanager
-def _explained(place: Path | None = None, student: str = "") -> Iterator[None]:
-    """Say in one line why the gradebook does not take what it should."""
-    try:
-        yield
-    except CourseError:
-        raise
-    except Exception as error:  # nbgrader raises its own, SQLAlchemy's, nbconvert's and the system's
-        reason = _unavailable(error, place)
-        if reason or not student:
-            advice = "what was graded is kept: mend that and run again"
-            raise UnavailableError(f"the gradebook cannot be used: {reason or _line(error)}: {advice}") from None
-        raise CourseError(f"nbgrader cannot record it: {type(error).__name__}: {_line(error)}") from None
-
-
-def _unavailable(error: BaseException | None, place: Path | None) -> str:
-    """Return what is wrong with the database or the disk, empty where the trouble is of one submission."""
-    while error is not None:
-        if isinstance(error, exc.OperationalError | exc.InterfaceError) or type(error) is exc.DatabaseError:
-            return _line(error.orig or error)
-        if isinstance(error, OSError):
-            everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
-            ours = place is not None and str(error.filename or "").startswith(str(place.parents[1]))
-            if everywhere or ours:
-                return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
-        error = error.__cause__ or error.__context__
-    return ""
+def _answers(path: Path) -> dict[str, str]:
+    """Return what a student wrote in a graded notebook by grade_id, without marking schemes."""
+    found = parse_notebook(path.read_bytes(), outputs=False).cells
+    answers = [cell for cell in found if cells.is_answer(cell) or cells.is_written(cell)]
+    return {str(cells.grade_id(cell)): cells.split_mark_scheme(cell.source)[0].strip() for cell in answers}
 
 
 def _to_disk(path: Path) -> None:
@@ -338,7 +382,3 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

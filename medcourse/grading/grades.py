@@ -39,6 +39,29 @@ class StudentGrade:
         return [printable(line) for line in said]
 
 
+@dataclass(frozen=True)
+class Change:
+    """A grade that is another one than before.
+
+    Attributes
+    ----------
+    exercise
+        The test cell's grade_id.
+    before, after
+        Points; None before where there were none.
+    """
+
+    student: str
+    exercise: str
+    before: float | None
+    after: float
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        before = "none" if self.before is None else f"{self.before:g}"
+        return printable(f"{self.student}  {self.exercise}  {before} -> {self.after:g}")
+
+
 @dataclass
 class ClassGrades:
     """What a run says of a class.
@@ -55,6 +78,12 @@ class ClassGrades:
         How many submissions were run; the others were known.
     seconds, first_grade_seconds
         From the start to the end, and to the first grade of this run; None where it graded nothing.
+    changes
+        What grading again changes, empty where nothing was graded again.
+    kept
+        By student, tests of other exercises that came out otherwise and were left as they were.
+    is_dry
+        Whether nothing was written.
     """
 
     lab: str
@@ -63,10 +92,15 @@ class ClassGrades:
     graded_now: int = 0
     seconds: float = 0.0
     first_grade_seconds: float | None = None
+    changes: list[Change] = field(default_factory=list)
+    kept: dict[str, list[str]] = field(default_factory=dict)
+    is_dry: bool = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether everybody has a grade and the gradebook has them all."""
+        """Whether everybody has a grade and the gradebook has them all, or would have."""
+        if self.is_dry:
+            return not any(each.problem for each in self.students)
         return not self.trouble and all(each.recorded for each in self.students)
 
     def as_json(self) -> dict[str, Any]:
@@ -76,9 +110,16 @@ class ClassGrades:
     def __str__(self) -> str:
         """Return a line for each student and one for the class."""
         lines = [line for each in self.students for line in each.lines()]
+        lines += [f"changes: {each}" for each in sorted(self.changes, key=lambda each: (each.student, each.exercise))]
+        lines += [
+            printable(f"kept: {student}  {', '.join(tests)} came out otherwise, too")
+            for student, tests in self.kept.items()
+        ]
         recorded = sum(each.recorded for each in self.students)
         ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
         end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"
+        if self.is_dry:
+            end = f"{self.lab}: {len(self.changes)} grades would change, nothing was written, {self.seconds:.1f} s"
         return "\n".join([*lines, end])
 
 

@@ -62,6 +62,7 @@ class Journal:
         self.calibrated: set[str] = set()
         self.latest: dict[str, Latest] = {}
         self._results: dict[tuple[str, str], int] = {}  # where in the file, for outputs of a class fill the memory
+        self._last: dict[str, str] = {}  # the key of the last result of a student
         self._recorded: dict[str, str] = {}  # the key of what the gradebook has of a student
         self._file = self._open(writes)
         try:
@@ -98,6 +99,10 @@ class Journal:
         entry = self._entry(self._results[student, key])
         run = None if entry["run"] is None else run_of(entry["run"])
         return Graded(run, entry["findings"], entry["problem"])
+
+    def last_result(self, student: str) -> Graded | None:
+        """Return the last that was found of a student's submissions, None where nothing was."""
+        return self.result(student, self._last[student]) if student in self._last else None
 
     def results(self) -> Iterator[tuple[str, Graded]]:
         """Return the latest that is known of each student, by name."""
@@ -169,6 +174,7 @@ class Journal:
         student = entry["student"]
         if event == "result":
             self._results[student, key] = at
+            self._last[student] = key
             self._recorded.pop(student, None)
             self.latest[student] = Latest(key, at, entry["problem"])
         elif event == "recorded":
