@@ -67,7 +67,7 @@ plots.describe(
 # %% [markdown]
 # In A, fluid lies around the right lung: a **pleural effusion**. Follow the border of each lung down to its lowest and outermost point, the
 # *costophrenic angle*. It should be sharp and dark. Fluid fills it first, with a border that climbs along the chest wall, the *meniscus*. On an
-# upright film it shows from about 200 mL on; less can hide behind the diaphragm.
+# upright film like this one it takes some 175 to 525 mL to blunt that angle (Woodring 1984); less can hide behind the diaphragm.
 #
 # In C, the **heart is enlarged**. Its greatest width is divided by the greatest width within the ribs: the *cardiothoracic ratio*. Above
 # 0.5, on such a film of an adult, a heart counts as large. With a ruler on the picture:
@@ -104,7 +104,8 @@ plots.describe(
 # A program is to find both. The authors had **93 films**, and AlexNet has sixty million weights. Films with a checked diagnosis
 # are dear; photographs with a name are on the internet by the million.
 #
-# Our 93 simulated persons differ in size, fat, breasts, breath, turning and exposure. Many findings are slight.
+# Our 93 simulated persons differ in size, fat, breasts, breath, turning and exposure. Many findings are slight. The titles give how high
+# the fluid stands at the side, and the cardiothoracic ratio.
 
 # %%
 films = datasets.make_frontal_chests(93, size=64, seed=16)

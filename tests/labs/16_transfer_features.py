@@ -31,12 +31,13 @@ MISTAKES = {
         "what goes into the layer": [("output.flatten(1)", "given[0].flatten(1)")],
         "every name gets the last layer": [
             (
-                "return lambda layer, given, output: found.update({name: output.flatten(1).numpy()})",
-                "return lambda layer, given, output: found.update({n: output.flatten(1).numpy() for n in self.names})",
+                "return lambda layer, given, output: found.update({name: output.flatten(1).numpy().copy()})",
+                "return lambda layer, given, output: found.update({n: output.flatten(1).numpy().copy() for n in self.names})",
             )
         ],
         "a layer of a layer is not found": [("self.net.get_submodule(name)", "getattr(self.net, name)")],
         "behind a ReLU": [("output.flatten(1)", "output.relu().flatten(1)")],
+        "overwritten by the next layer": [("output.flatten(1).numpy().copy()", "output.flatten(1).numpy()")],
         "the mean of each map": [("output.flatten(1)", "output.flatten(2).mean(2) if output.ndim > 2 else output")],
     },
     "patient_folds": {
@@ -252,7 +253,7 @@ class LayerReader:
                 "            self.net.eval()\n",
                 "            import warnings\n\n            warnings.warn('listening', stacklevel=1)\n            self.net.eval()\n",
             ),
-            ("output.flatten(1).numpy()", "output.flatten(1)"),
+            ("output.flatten(1).numpy().copy()", "output.flatten(1).clone()"),
         ],
     },
     "patient_folds": {
