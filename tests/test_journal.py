@@ -46,7 +46,7 @@ def test_each_line_says_what_when_and_of_whom(tmp_path):
         journal.add_result("ann", "k", GRADED)
         journal.add_recorded("ann", "k")
     result, recorded = map(json.loads, journal.path.read_text().splitlines())
-    assert set(result) == {"event", "student", "key", "time", "tier", "run", "problem", "findings"}
+    assert set(result) == {"event", "student", "key", "submission", "time", "tier", "run", "problem", "findings"}
     assert (result["tier"], result["run"]["exercises"][0]["score"]) == ("landlock", 0.5)
     assert set(recorded) == {"event", "student", "key", "time"}
     assert result["time"].endswith("+00:00")

@@ -45,6 +45,13 @@ def test_a_test_that_is_worth_something_else_now_counts_anew():
     assert Regrade({"dice_empty"}).take("ann", before, graded(steps_count=1.0)) == graded(steps_count=1.0)
 
 
+def test_another_submission_counts_anew_in_all_of_it():
+    regrade = Regrade({"dice_empty"})
+    after = graded(dice_empty=2.0, steps_count=0.0)
+    assert regrade.take("ann", graded(dice_empty=0.0, steps_count=2.0), after, is_same=False) == after
+    assert [each.exercise for each in regrade.changes] == ["dice_empty", "steps_count"]
+
+
 # In a class.
 
 
@@ -112,6 +119,17 @@ def test_that_grade_changes_and_nothing_else(root, capsys):
     again = grade_class(root, LAB)  # the journal says the same
     assert (again.graded_now, again.is_complete, again.changes) == (0, True, [])
     assert gradebook(root) == after
+
+
+def test_who_handed_in_again_meanwhile_is_graded_on_that(root):
+    hand_in(root, "ben", submission(root, why="Never."))
+    found = grade_class(root, LAB, again=True, exercise="dice", students=["ben"])
+    assert {each.exercise: each.after for each in found.changes} == {
+        "dice_empty": 1.0,
+        "window_range": 2.0,
+        "steps_count": 1.0,
+    }
+    assert found.is_complete
 
 
 def test_a_gradebook_of_the_old_lab_is_refused_but_for_a_dry_run(root):

@@ -259,9 +259,10 @@ class _ClassRun:
             self._look(job.student, job.key, outcome)
             return
         if self.regrade is not None:
-            outcome = self.regrade.take(job.student, self.journal.last_result(job.student), outcome)
+            is_same = self.journal.is_of(job.student, job.submission)
+            outcome = self.regrade.take(job.student, self.journal.last_result(job.student), outcome, is_same=is_same)
         if not self.is_dry:
-            self.journal.add_result(job.student, job.key, outcome)
+            self.journal.add_result(job.student, job.key, outcome, job.submission)
         self.graded_now += 1
         self._know(job.student, outcome)
         if outcome.run is not None and not self.is_dry:

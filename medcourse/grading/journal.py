@@ -4,7 +4,8 @@ One line of JSON for each thing that happened, appended and forced to the disk, 
 any moment goes on from these lines. The kinds of `event`:
 
 calibrated  the reference solution earned every point; `key`, `time`
-result      a submission was graded; `student`, `key`, `time`, `tier`, `run` or null, `problem`, `findings`
+result      a submission was graded; `student`, `key`, `submission` (SHA-256), `time`, `tier`, `run` or null, `problem`,
+            `findings`
 recorded    nbgrader's gradebook has that result; `student`, `key`, `time`
 look        a submission could not be graded this time, but might another time; `student`, `key`, `time`, `problem`
 
@@ -12,6 +13,7 @@ The folder is the instructor's alone: hidden tests draw their inputs from the se
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -63,6 +65,7 @@ class Journal:
         self.latest: dict[str, Latest] = {}
         self._results: dict[tuple[str, str], int] = {}  # where in the file, for outputs of a class fill the memory
         self._last: dict[str, str] = {}  # the key of the last result of a student
+        self._submissions: dict[str, str] = {}  # the digest of what that was found of
         self._recorded: dict[str, str] = {}  # the key of what the gradebook has of a student
         self._file = self._open(writes)
         try:
@@ -104,6 +107,10 @@ class Journal:
         """Return the last that was found of a student's submissions, None where nothing was."""
         return self.result(student, self._last[student]) if student in self._last else None
 
+    def is_of(self, student: str, submission: bytes) -> bool:
+        """Say whether `last_result` was found of this very file."""
+        return self._submissions.get(student) == hashlib.sha256(submission).hexdigest()
+
     def results(self) -> Iterator[tuple[str, Graded]]:
         """Return the latest that is known of each student, by name."""
         for student in sorted(self.latest):
@@ -114,12 +121,13 @@ class Journal:
         """Keep that the reference solution earned all points."""
         self._append({"event": "calibrated", "key": key})
 
-    def add_result(self, student: str, key: str, graded: Graded) -> None:
+    def add_result(self, student: str, key: str, graded: Graded, submission: bytes = b"") -> None:
         """Keep what was found of a submission."""
         self._append({
             "event": "result",
             "student": student,
             "key": key,
+            "submission": hashlib.sha256(submission).hexdigest(),
             "tier": graded.run.tier if graded.run else None,
             "run": graded.run.as_json() if graded.run else None,
             "problem": graded.problem,
@@ -175,6 +183,7 @@ class Journal:
         if event == "result":
             self._results[student, key] = at
             self._last[student] = key
+            self._submissions[student] = entry.get("submission", "")  # which older journals lack
             self._recorded.pop(student, None)
             self.latest[student] = Latest(key, at, entry["problem"])
         elif event == "recorded":

@@ -27,15 +27,18 @@ class Regrade:
     changes: list[Change] = field(default_factory=list)
     kept: dict[str, list[str]] = field(default_factory=dict)
 
-    def take(self, student: str, before: Graded | None, after: Graded) -> Graded:
-        """Note what changes, and return the result that counts: the old one but for `tests`."""
+    def take(self, student: str, before: Graded | None, after: Graded, *, is_same: bool = True) -> Graded:
+        """Note what changes, and return the result that counts: the old one but for `tests`.
+
+        Where the two are not of the same submission, all of the new one counts.
+        """
         if after.run is None:
             return after
         old = {} if before is None or before.run is None else {each.id: each for each in before.run.exercises}
         counting = []
         for new in after.run.exercises:
             known = old.get(new.id)
-            if self.tests is None or new.id in self.tests or known is None or known.points != new.points:
+            if not is_same or self.tests is None or new.id in self.tests or known is None or known.points != new.points:
                 counting.append(new)
                 was = None if known is None else known.score
                 if was != new.score:
