@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from medcourse import cli
 from medcourse.errors import CourseError
+from medcourse.grading import gradebook as gradebook_module
 from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
 from medcourse.grading.collect import CLAIMED, hold_to
@@ -147,6 +148,15 @@ def test_who_has_not_handed_in_yet_may_have_longer(root):
     set_due(root, DUE - timedelta(days=1))  # the extension is a time and not a number of days
     grade_class(root, LAB)
     assert penalties(root) == {"Zoë": None}
+
+
+def test_nbgraders_own_autograde_knows_of_it(root, monkeypatch):
+    """What is renewed after a run of `medcourse grade` is right before it: formgrader's button ends there."""
+    monkeypatch.setattr(gradebook_module.Recorder, "renew_penalties", lambda _: None)
+    extend(root, LAB, "ann", str(DUE + timedelta(days=1)))
+    hand_in_late(root, "ann", 1.5)
+    grade_class(root, LAB)
+    assert penalties(root) == {"ann": pytest.approx(0.1 * MAX)}
 
 
 def test_what_an_instructor_granted_in_nbgrader_stays(root):
