@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -236,6 +237,7 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
         TypeError,
         EOFError,
         NotImplementedError,
+        zlib.error,
     ) as error:
         said = " ".join(str(error).split())[:200]
         raise CourseError(f"{file} is no whole back-up, so nothing was changed: {said}") from None
