@@ -286,7 +286,7 @@ plots.describe(figure, f"AUC by features, for two findings: {said}.")
 # Look at it slowly.
 #
 # - In **fc6 to fc8, training helps**: with random weights they have mixed all places into noise, while trained ones have kept more of what matters.
-# - In the **convolutions it hardly matters** on these films what the network has learned. A random kernel is a filter, too, and many random filters with their places kept
+# - In the **convolutions it hardly matters** in this deal of films what the network has learned. A random kernel is a filter, too, and many random filters with their places kept
 #   say much of a picture.
 # - **Edges on a grid, made by hand, are as good as any layer here or better.** Both findings are borders in the wrong place, on films that are all taken in the same way, so this is what edges are
 #   made for.
@@ -536,8 +536,8 @@ for row, (network, note) in zip(axes, ((probe, "as learned"), (broken, "all laye
 figure
 
 # %% [markdown]
-# - **Grad-CAM** changes at once, and soon has nothing in common with what it was. It passes this check, though it pointed at the wrong place. The check finds maps that cannot be right; it does not make the others right.
-# - The **gradient** falls to what it shares with an edge filter. The rest of its likeness comes from the film.
+# - **Grad-CAM** soon has nothing in common with what it was. It passes this check, though it pointed at the wrong place. The check finds maps that cannot be right; it does not make the others right.
+# - The **gradient** falls to about the likeness that it has with an edge filter. What is left of it can only come from the film.
 # - **Gradient times input** stays about half like itself, with a network of dice. Its outlines of a chest are the film's own.
 #
 # Adebayo and colleagues found the same of maps that were in wide use, some of them worse: *guided backpropagation* drew fine outlines of birds with random weights. We trust outlines, since they look as if someone
@@ -609,9 +609,9 @@ plots.show_map(black, "occlusion by black", diverging=True, unit="fall when cove
 figure
 
 # %% [markdown]
-# The gradient and Grad-CAM both point at the letter, and hardly at the fluid. So **a map is good at finding what should not matter**. This is the best use of it.
+# The gradient points at the letter and hardly at the fluid; Grad-CAM points beside the letter, and more weakly at the fluid. So **a map is good at finding what should not matter**. This is the best use of it.
 #
-# Occlusion by grey says the opposite: to cover the letter *raises* the decision. A grey square on a black corner is a bright thing itself, and that is what the program has learned to like. Covered by black, the letter is gone, and the
+# Occlusion by grey says the opposite: a square over the letter *raises* the decision. A grey square on a black corner is a bright thing itself, and that is what the program has learned to like. Covered by black, the letter is gone, and the
 # decision falls. What you cover with is part of the question: no square is *nothing*.
 #
 # **Question 4.** A program for effusions reaches an AUC of 1.00 on held-out films of the hospital that taught it. What do you do first?
@@ -650,7 +650,8 @@ for auc in (0.93, 0.89, 0.79):
 #
 # {{effects}}
 #
-# Read three rows together: borrowed against learned from the films alone, against random weights, and against *gist*. A claim of transfer rests on all three. Small differences also depend on choices
+# Read three rows together: borrowed against learned from the films alone, against random weights, and against *gist*. A claim of transfer rests on all three. In the one deal above, conv5 with
+# random weights was ahead for the effusion; over the lab's draws and three questions the trained one is, by a little. Small differences also depend on choices
 # such as the cost of a film on the wrong side, which is 1 in the lab and 10 in this lesson.
 #
 # *Not shown* means that five runs cannot tell. *Opposite shown* means that they can, and it is the other way round. Our network has half a million weights and has seen formulas; theirs had about sixty million and had seen a million

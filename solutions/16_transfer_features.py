@@ -73,9 +73,11 @@ plots.show_images(
 # ## Exercise 1: what a layer says
 #
 # PyTorch calls a function of yours each time a layer has computed something, if you hang it there: a *forward hook*. So one pass
-# can be listened to at many places. Three things go wrong in practice. A hook that stays keeps running, and keeps the last batch in
-# memory. A network in training mode silences neurons at random, so that its features differ from call to call. And the next layer may
-# overwrite what this one has put out, as `nn.ReLU(inplace=True)` does, to save memory: whoever keeps no copy reads the next layer.
+# can be listened to at many places. Three things go wrong in practice:
+#
+# - A hook that stays keeps running, and keeps the last batch in memory.
+# - A network in training mode silences neurons at random, so that its features differ from call to call.
+# - The next layer may overwrite what this one has put out, as `nn.ReLU(inplace=True)` does: whoever keeps no copy reads the next layer.
 #
 # Write `read`. It leaves the network as it was: no hook, the same mode. Also when the network stops with an error.
 # (The tests use `models.probes.CountingNet`: an `nn.Sequential` that knows how many hooks hang on it.)
