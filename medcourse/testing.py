@@ -86,7 +86,9 @@ def close(
     """
     hint = f": {hint}" if hint else ""
     if isinstance(expected, str | bytes | bool | None):
-        if type(got) is not type(expected) and not (isinstance(expected, bool) and isinstance(got, np.bool_)):
+        # An item of an array of truths or of texts is as good as Python's own.
+        alike = {bool: np.bool_, str: np.str_}.get(type(expected))
+        if type(got) is not type(expected) and not (alike and isinstance(got, alike)):
             raise AssertionError(f"{of} should be {_kind(expected)}, got {_kind(got)}{hint}")
         if got != expected:
             raise AssertionError(f"{of} should be {expected!r}, got {got!r}{hint}")

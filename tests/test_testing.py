@@ -21,6 +21,7 @@ from medcourse.testing import award, begin_lab, close, hidden_rng, inout, set_we
         ({"a": [1.0]}, {"a": [1]}),
         (None, None),
         (np.bool_(True), True),
+        (np.str_("b"), "b"),
         ("x", "x"),
         (np.array([True, False]), np.array([1, 0])),
         (np.array([np.inf]), np.array([np.inf])),
