@@ -135,7 +135,8 @@ plots.demo(
 )
 
 # %% [markdown]
-# Only fine-tuning and the crowd fit a *place* in 3D with forty patients: the three detectors had from 176 to 888 cases. For an
+# Only fine-tuning and the crowd fit a *place* in 3D with forty patients: the three detectors had from 176 to 888 cases. (Look closer even here:
+# fine-tuning's forty are *videos* of the bowel. For clots in CT that paper had 121 scans.) For an
 # *outline* forty are plenty: U-Net made do with thirty pictures. That is no miracle: an outline labels every pixel, while a mark
 # labels one place. With *no* label there is one box for what is odd, and one for a match.
 #
@@ -174,9 +175,9 @@ plots.demo(
 # {{effect: 07_cad_3d_cascade: AUC, bleeds against veins that run along z, 3D minus 2D}}.
 #
 # The auto-encoder disappoints: F1 of its cells minus that of a straight line, at 100 labels:
-# {{effect: 12_cytometry_sae: F1, pre-trained minus linear at 100 labelled cells}}. A memory helps with gestures; edit distance, bidirectional minus
-# LSTM: {{effect: 15_surgical_rnn: Edit distance (%), bidirectional minus LSTM}}. But a vote over two seconds, with no memory at all, does nearly as well; what is
-# left: {{effect: 15_surgical_rnn: Edit distance (%), bidirectional minus the same with a vote}}.
+# {{effect: 12_cytometry_sae: F1, pre-trained minus linear at 100 labelled cells}}. A memory helps with gestures; edit distance, LSTM minus
+# a network that sees one moment: {{effect: 15_surgical_rnn: Edit distance (%), LSTM minus frame-wise network}}. A look ahead helps, too; bidirectional minus LSTM: {{effect: 15_surgical_rnn: Edit distance (%), bidirectional minus LSTM}}. But logistic regression with a vote over two seconds, with no memory at all, does nearly as well; bidirectional minus
+# that: {{effect: 15_surgical_rnn: Edit distance (%), bidirectional minus the same with a vote}}.
 #
 # **3. "Unsupervised Anomaly Detection, Registration".** Both work without labels. Both have plain opponents. AUC of AnoGAN minus
 # an auto-encoder's: {{effect: 13_anogan: AUC, anomaly score minus auto-encoder}}. Dice of the registration network minus
@@ -296,7 +297,8 @@ for verdict in LOOK:
 # design (a map equals a sliding window). Others say no more than that a network beats guessing. And *not shown* does not mean false: it means
 # that five runs cannot tell.
 #
-# The rows to learn from are those that came out the other way round:
+# The rows to learn from are those that came out the other way round: the whole interval lies on the wrong side of the claim's *bound*. That need not be
+# the wrong side of 0. A hundred random views gained *less* than the 0.02 we had claimed; they did no harm that we could see.
 #
 # {{opposites}}
 #
@@ -323,14 +325,15 @@ few, many = np.percentile(luck, [2.5, 97.5])
 print(f"of {total} empty claims {luck.mean():.1f} hold on average, from {few:.0f} to {many:.0f} in 95 % of tables")
 
 # %% [markdown]
-# And as many would come out the other way round. So a handful of our verdicts may be luck, in both directions. A single surprising row deserves a second look before it
+# And as many would come out the other way round. Claims of one unit share their runs, so they are right or wrong together and the
+# true range is wider. So a handful of our verdicts may be luck, in both directions. A single surprising row deserves a second look before it
 # deserves an explanation. The same goes for any paper with a long table.
 #
 # **Question 4.** A paper compares its network with one other on twelve measures, and is better on one (p = 0.03). What do you say?
 #
 # <details><summary>The network is better in that respect</summary>
 #
-# Perhaps. But of twelve measures without any difference, about every second study would find one below 0.05.
+# Perhaps. But of twelve measures without any difference, up to every second study would find one below 0.05: fewer if the measures are alike.
 #
 # </details>
 # <details><summary>One of twelve is what chance gives; which measure was named beforehand?</summary>
@@ -375,8 +378,8 @@ print(f"of {total} empty claims {luck.mean():.1f} hold on average, from {few:.0f
 # | MASAI, 2023 | a *randomised trial*: 80 033 women, mammograms read with or without a program | in its safety analysis 6.1 against 5.1 cancers a thousand, and 44 % fewer readings |
 #
 # Names change fast, and this table will be old soon. Three things have stayed. A plain network, well set up, is hard to beat. Large
-# networks move the hunger for labels, they do not end it: somebody has to check. And the proof lies in patients' outcomes: the last
-# row is of another kind than those above it.
+# networks move the hunger for labels, they do not end it: somebody has to check. And the proof lies in patients: the last
+# row is of another kind than those above it, for chance decided who was read how. Even so, more cancers found is not yet fewer deaths.
 #
 # ## In practice: read a paper with a pencil
 #
@@ -521,7 +524,7 @@ Markdown(glossary.table())
 #
 # **What is missing.** How a program changes the people who use it, who is liable, what regulators ask for, what happens when the scanner is replaced. A
 # review of 2021 looked at 62 studies of COVID-19 on radiographs and CT, left over from 2,212 papers, and found *none* fit for use in a clinic,
-# because of flaws in method and biased data. All of them had impressive figures.
+# because of flaws in method and biased data.
 #
 # **Question 6.** Your network is excellent on the hospital's archive. In the first month of use it calls half as many nodules as expected. What first?
 #

@@ -19,14 +19,15 @@
 # - say why a submission is invalid before an organiser has to;
 # - build the simplest honest opponent, and see how far it gets;
 # - test whether one method is better than another on the same eyes;
-# - hand in a method that works on a device you had no picture of, and write its model card.
+# - hand in a method that works on a device that it did not learn from, and write its model card.
 #
 # **Time:** about 150 minutes, and as long as you like for a better place. **Before this:** the lesson *The way back, and onwards*.
 #
 # **Cost:** {{cost}}
 #
 # The eyes and the devices are **simulated**. The challenge is modelled on RETOUCH (Bogunović et al. 2019,
-# [doi:10.1109/TMI.2019.2901398](https://doi.org/10.1109/TMI.2019.2901398)): fluid in real OCT volumes from devices of three vendors.
+# [doi:10.1109/TMI.2019.2901398](https://doi.org/10.1109/TMI.2019.2901398)): fluid in real OCT volumes from devices of three vendors. RETOUCH marks a third kind, too,
+# under the pigment epithelium (PED). No eye has it here.
 
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import zlib
@@ -636,7 +637,7 @@ close(
 #
 # Now write `predict`. Points by the mean Dice $\bar D$ on the hidden eyes:
 #
-# | $\bar D \geq$ | 0.60 | 0.75 | 0.85 | 0.92 |
+# | $\bar D \geq$ | 0.60 | 0.75 | 0.88 | 0.92 |
 # |---|---|---|---|---|
 # | points | 1 | 2 | 4 | 6 |
 #
@@ -647,7 +648,7 @@ close(
 # - **Learn elsewhere, paste the weights.** The next cell trains a small network and prints its weights as text. Paste that text into
 #   your answer. The grader does not run the cell that trained.
 #
-# Both may call what you wrote above. Mind device B: you have no picture of it, but you know in what it differs.
+# Both may call what you wrote above. Mind device B: no eye in `train` comes from it, but you know in what it differs.
 
 
 # %% tags=["experiment"]
@@ -807,7 +808,7 @@ close(
 cases = np.array([metrics.dice(t, m) for t, m in zip(truth, values > 0.5)])
 mm2 = np.abs((values > 0.5).sum((1, 2)) - truth.sum((1, 2))) * np.prod(hidden.spacing_um) / 1e6
 mean_dice = float(np.mean(cases))
-earned = sum(float(mean_dice >= level) * more for level, more in ((0.6, 1), (0.75, 1), (0.85, 2), (0.92, 2)))
+earned = sum(float(mean_dice >= level) * more for level, more in ((0.6, 1), (0.75, 1), (0.88, 2), (0.92, 2)))
 testing.award(
     earned,
     case_scores={"Dice": cases, "area error (mm2)": mm2},
