@@ -141,8 +141,11 @@ def measure(
 
 
 def report(effects: Sequence[Effect]) -> Any:
-    """Keep the effects for the reproduction table and return them as a data frame to look at."""
+    """Keep the effects for the reproduction table and return them as a data frame to look at, with whole claims."""
+    import pandas as pd  # noqa: PLC0415
+
     _run.rows.extend(effects)
+    pd.set_option("display.max_colwidth", None)  # a claim is a sentence, and its bound stands at its end
     return as_table(effects)
 
 

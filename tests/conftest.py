@@ -62,6 +62,7 @@ def _no_home(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("MEDCOURSE_DATA", str(tmp_path_factory.mktemp("data")))
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in this hook, too
 def pytest_collection_modifyitems(config, items):
     """Keep together what shares costly fixtures, and begin with what takes longest, so that all end together.
 
