@@ -120,16 +120,23 @@ for kind, number in catalogue["access"].value_counts().items():
 # | CC BY | yes | yes | name the source, and say what you changed |
 # | CC BY-SA | yes | yes | put what you make of it under the same licence |
 # | CC BY-NC | yes | no | name the source |
+# | CC BY-ND | yes, unchanged | yes, unchanged | name the source; a trained network may count as a change |
+# | CC BY-NC-ND | yes, unchanged | no | both of the above |
 # | agreement, competition rules | as a rule no | as a rule no | read them; often: no copies, no attempt to find persons, report what you publish |
 # | none named | unknown | unknown | ask. *No licence* means *no permission* |
 
 # %%
-free = catalogue["licence"].str.contains("CC0|CC BY") & ~catalogue["licence"].str.contains("NC")
-not_commercial = catalogue["licence"].str.contains("NC|non-commercial")
+parts = catalogue["licence"].str.replace("-", " ").str.split()  # "CC BY-NC 4.0": CC, BY, NC, 4.0
+not_commercial = parts.map(lambda has: "NC" in has) | catalogue["licence"].str.contains("non-commercial")
+unchanged = parts.map(lambda has: "ND" in has)
+# What it begins with: some mention CC BY later on, and mean something else.
+named = parts.map(lambda has: has[:1] == ["CC0"] or has[:2] == ["CC", "BY"])
+free = named & ~not_commercial & ~unchanged
 for name, group in (
     ("CC0, CC BY or CC BY-SA", free),
-    ("not in a product", not_commercial),
-    ("other: read it", ~free & ~not_commercial),
+    ("not in a product (NC)", not_commercial),
+    ("only unchanged (ND)", unchanged),  # NC-ND would count in both
+    ("other: read it", ~free & ~not_commercial & ~unchanged),
 ):
     print(f"{name:24s} {group.sum():3d} of {len(catalogue)}")
 
@@ -168,7 +175,8 @@ def draw_stack(order):
     """Stack the slices in an order, and look at the stack from the front."""
     stack = np.stack([series[i][1].pixel_array - 1024 for i in ORDERS[order]])  # (Z, Y, X), HU
     front = stack[::-1, stack.shape[1] // 2]  # the last slice on top
-    figure = plots.show_image(front, f"Sorted by {order}: {len(stack)} slices", limits=(-1000, 400))
+    title = f"Simulated chest, {len(stack)} slices\nby {order}"
+    figure = plots.show_image(front, title, spacing_mm=chest.spacing_mm[2], limits=(-1000, 400))  # the bar lies across
     figure.axes[0].set_aspect(chest.spacing_mm[0] / chest.spacing_mm[2])
     return plots.describe(figure, f"A simulated chest seen from the front, its {len(stack)} slices sorted by {order}.")
 
@@ -269,7 +277,7 @@ plots.describe(
 # ## A challenge, evaluated
 #
 # Now to data with a prize. A challenge hands out training cases, keeps the test cases, and ranks what comes back. Ours is **simulated**: lesions in
-# slices, and seven teams, each with a fault of its own.
+# slices, and seven teams, each with a fault of its own. Grey is the truth, the orange line is what a team handed in.
 
 # %%
 made = datasets.make_challenge(40, seed=19)
@@ -292,7 +300,7 @@ plots.describe(
 # *Wide* draws everything 0.7 mm too large, *Ragged* has a shaky border, *Blind* misses small lesions, *Ghost* marks spots where nothing is. (*Tight*, *Steady* and *Crash* are not shown; *Crash*
 # hands in nothing for the hardest tenth of the cases.)
 #
-# **Dice** is overlap. **HD95**, the 95 % Hausdorff distance, is how far all but the worst twentieth of both borders lie from each other. They ask different things:
+# **Dice** is overlap. **HD95**, the 95 % Hausdorff distance: 95 % of the points of either border lie at most this far from the other border. They ask different things:
 # a missed small lesion costs little Dice, and much distance.
 #
 # Play with three decisions that every organiser takes: the measure, how cases are put together, what a missing case counts. **Before you
@@ -361,7 +369,7 @@ plots.demo(
 # With missing cases left out, a team is rewarded for silence where it is hard. With the median it may be silent in nearly half of the cases and lose
 # next to nothing. The orange bars are means, or medians where these are ranked: look how few dots pull a mean about.
 #
-# And look at *Ghost*: first by Dice, and far down by distance. A spot where nothing is costs it little area, and many millimetres.
+# And look at *Ghost*: first by mean Dice, once missing cases are scored as worst, and only fifth by mean HD95. (By median Dice *Crash* is first even then.) A spot where nothing is costs it little area, and many millimetres.
 #
 # None of these choices is wrong. But they have to be fixed and published *before* the entries are in, or the organiser picks the winner.
 #
@@ -579,7 +587,8 @@ plots.describe(
 )
 
 # %% [markdown]
-# Ten pixels lift the AUC where the letter goes along with the illness, and take it away where it does not. A test set from the *same* two hospitals cannot show it: it has the same letters. DeGrave adds a warning: not even a test elsewhere is proof, if the
+# Taught with the letter, the classifier is perfect on films on which it goes along with the illness. Without any letter it is about as good as the one that never saw a letter: it
+# has learned the lungs, too. But with the letter on the healthy it takes almost every healthy film for more ill than the ill ones: ten pixels outvote the lungs. A test set from the *same* two hospitals cannot show it: it has the same letters. DeGrave adds a warning: not even a test elsewhere is proof, if the
 # shortcut travels along.
 #
 # **A leaderboard is a test set that is read often.** Five hundred entries that guess, on 100 public cases and 300 private ones:
@@ -600,7 +609,7 @@ print(f"best of 500 on the public board: {public[best]:.2f}; the same entry on t
 # well, and misses the untreated patients who need it most. Look at the score of each group.
 #
 # **Wrong labels.** Labels that a program read out of reports are wrong at times, and so are experts. In ten popular test sets of other fields, about one label in thirty was wrong.
-# Then 0.97 and 0.98 are not to be told apart, whatever the number of cases.
+# Then the step from 0.97 to 0.98 is smaller than the share of wrong labels. It may be real, but more cases with such labels do not show it; better labels would.
 #
 # **Who is not in it.** Public data come from few hospitals, in few countries, often from those who could pay for the work. Ask where *your* patients are in it.
 #

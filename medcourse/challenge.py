@@ -72,8 +72,8 @@ def rank_teams(scores: ArrayLike, *, how: How = "mean", higher_is_better: bool =
         (..., C, T), cases by teams; leading axes are tables of their own. NaN is left out of what is averaged: fill it
         first (see `fill_missing`) unless that is what you want to see.
     how
-        "mean" or "median" aggregate over the cases and rank the result; "rank-then-mean" ranks the teams in each case
-        and ranks the mean of these ranks.
+        "mean" or "median" aggregate over the cases and rank the result (mean, then rank); "rank-then-mean" ranks the
+        teams in each case and ranks the mean of these ranks (rank, then mean).
     higher_is_better
         False for distances.
 

@@ -44,10 +44,10 @@ plots.use_style()
 # ## Exercise 1: the order of slices
 #
 # A hospital's archive hands over a folder. Its files are called `IM1A3F`, `IM0B20` and so on. Each holds one slice, and a header that says
-# where the slice lies. Two entries of it are enough, both in millimetres of the patient's own axes (x to the left, y to the back, z to the head):
+# where the slice lies. Two entries of it are enough, both along the patient's own axes (x to the left, y to the back, z to the head):
 #
-# - `ImagePositionPatient`, $p$: where the middle of the slice's first pixel is;
-# - `ImageOrientationPatient`, $r$ and $c$: unit vectors along a row and along a column of the image.
+# - `ImagePositionPatient`, $p$, in millimetres: where the middle of the slice's first pixel is;
+# - `ImageOrientationPatient`, $r$ and $c$, without a unit: vectors of length 1 along a row and along a column of the image.
 #
 # Their cross product is at right angles to the slice. The height of a slice along it is
 #
@@ -87,13 +87,14 @@ def sort_series(headers: list) -> list:
     ----------
     headers : list of dict
         One for each file: "file" and "series" (str), "number" (int, the InstanceNumber), "position" (3 numbers, mm) and
-        "orientation" (6 numbers: along a row, then along a column).
+        "orientation" (6 numbers without a unit: along a row, then along a column).
 
     Returns
     -------
     list of str
-        Files of the series that has most files, lowest height first. Of slices less than 0.05 mm apart only the one
-        that comes first in `headers`. `headers` stays as it is.
+        Files of the series that has most files, lowest height first. A slice that lies less than 0.05 mm above the last
+        one kept is a copy and is left out; of slices at the very same height the one that comes first in `headers` is
+        kept. `headers` stays as it is.
     """
     ### BEGIN SOLUTION
     series = [header["series"] for header in headers]
@@ -115,8 +116,9 @@ def sort_series(headers: list) -> list:
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `np.cross(a, b)` and `np.dot(a, b)` do the geometry. Sort pairs of height and file name, then walk through them and keep
-# what is not where the last one was. Python's sort keeps equals in the order in which they came.
+# `np.cross(a, b)` and `np.dot(a, b)` do the geometry. Sort pairs of height and file name by their height alone, with
+# `key=`: Python's sort then keeps equals in the order in which they came, whereas whole pairs of one height would be put in the order
+# of their names. Then walk through them, and compare each height with that of the last slice you kept.
 #
 # </details>
 
@@ -156,7 +158,7 @@ close(
 # Along the normal of the slices: these are coronal, they lie behind each other.
 front = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
 headers = [
-    {"file": file, "series": "1.2", "number": 1, "position": [0.0, y, 50.0 + k], "orientation": front}
+    {"file": file, "series": "1.2", "number": k + 1, "position": [0.0, y, 50.0 + k], "orientation": front}
     for k, (file, y) in enumerate([("a", 30.0), ("b", -10.0), ("c", 10.0)])
 ]
 close(sort_series(headers), ["b", "c", "a"], "coronal slices at y = 30, -10 and 10 mm", "row x column, in this order?")
@@ -211,6 +213,8 @@ close(
     len(got), 5, "the number of slices at 0, 9, 10, 10.02, 10.5 and 10.6 mm", "0.02 mm is rounding, 0.1 mm is a slice"
 )
 close(got[3:], ["s", "t"], "the last two of them", "keep slices that are 0.1 mm apart")
+rounded = [{**header, "position": [1.0, 1.0, z]} for header, z in zip(headers, [10.02, 10.04, 12.0])]
+close(len(sort_series(rounded)), 2, "the number of slices at 10.02, 10.04 and 12 mm", "how far apart are they?")
 exact = [{**header, "position": [1.0, 1.0, 3.0]} for header in headers[:3]]
 close(sort_series(exact), ["p"], "three files at one place, p first", "keep the one that comes first in the list")
 ### END HIDDEN TESTS
@@ -395,6 +399,13 @@ close(
     "an institution called 0",
     "sorted; every text but an empty one counts",
 )
+others = {"IssuerOfPatientID": "Musterstadt", "Manufacturer": "ACME"}
+close(
+    len(find_identity(others, ["PatientID", "ManufacturerModelName"])),
+    0,
+    "the number of findings in IssuerOfPatientID and Manufacturer, where the profile has PatientID and ManufacturerModelName",
+    "a keyword is a whole word",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "find_identity_private", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -422,7 +433,7 @@ close(
 # Sequences hold headers of their own.
 header = {"Modality": "CT", "RequestAttributesSequence": [{"AccessionNumber": "A77", "Reason": "cough"}]}
 close(
-    find_identity(header, ["AccessionNumber"]),
+    sorted(find_identity(header, ["AccessionNumber"])),
     ["RequestAttributesSequence[0].AccessionNumber"],
     "a number in a sequence",
     "look into each item",
@@ -437,7 +448,7 @@ deep = {
     "PatientID": "9",
 }
 close(
-    find_identity(deep, ["PatientID"]),
+    sorted(find_identity(deep, ["PatientID"])),
     [
         "PatientID",
         "Sources[1].Inner[0].(0011,0001)",
@@ -488,8 +499,9 @@ datasets.check_identity(export.files)
 # |---|---|---|---|
 # | CC0 | no | yes | yes |
 # | CC BY, CC BY-SA | yes | yes | yes (SA: and share it alike) |
-# | CC BY-NC ... | yes | **no** | yes |
-# | CC BY-ND ... | yes | yes | **no** |
+# | CC BY-NC, CC BY-NC-SA | yes | **no** | yes (SA: and share it alike) |
+# | CC BY-ND | yes | yes | **no** |
+# | CC BY-NC-ND | yes | **no** | **no** |
 # | none stated, own terms | ask | ask | ask |
 #
 # Nobody but a lawyer can say whether a trained network is a changed copy of its data. Be careful, and take data whose licence allows both.
@@ -582,8 +594,8 @@ entries = [
     for k, text in enumerate(texts)
 ]
 close(
-    choose_datasets(entries, "CT", 50.0, True),
-    ["CC BY 4.0", "CC0", "CC BY-SA 4.0"],
+    sorted(choose_datasets(entries, "CT", 50.0, True)),
+    sorted(["CC BY 4.0", "CC0", "CC BY-SA 4.0"]),
     f"the licences {', '.join(texts)} for a product",
     "no NC, no ND, nothing unnamed",
 )
@@ -597,17 +609,20 @@ texts = [
     "CC sampling",
     "BY CC0",
     "CC0 1.0",
+    "CC BY 4.0 UNCHANGED",
+    "CC0 AND THANKS",
 ]
 entries = [
-    {"name": text, "modality": "CT", "access": "open", "licence": text, "size_gb": 9.0 - k}
+    {"name": text, "modality": "CT", "access": "open", "licence": text, "size_gb": 1.0 + k}
     for k, text in enumerate(texts)
 ]
 close(
-    choose_datasets(entries, "any", 50.0, True),
-    ["CC0 1.0", "CC BY 3.0"],
+    sorted(choose_datasets(entries, "any", 50.0, True)),
+    sorted(["CC BY 3.0", "CC0 1.0", "CC BY 4.0 UNCHANGED", "CC0 AND THANKS"]),
     f"the licences {', '.join(texts)} for a product",
+    "how does it begin, and is NC or ND one of its parts?",
 )
-close(len(choose_datasets(entries, "any", 50.0, False)), 8, "how many of eight open ones will do outside of products")
+close(len(choose_datasets(entries, "any", 50.0, False)), 10, "how many of ten open ones will do outside of products")
 ### END HIDDEN TESTS
 
 # %% tags=["experiment"]
@@ -690,6 +705,8 @@ close(quadratic_kappa(np.array([0, 0, 0, 4]), np.array([0, 0, 0, 0]), 5), 0.0, "
 ### BEGIN HIDDEN TESTS
 close(quadratic_kappa(np.array([0, 4, 0, 4]), np.array([4, 0, 4, 0]), 5), -1.0, "grades that are turned around")
 close(quadratic_kappa(np.array([3, 3]), np.array([3, 3]), 5), 1.0, "one and the same grade", "0/0: they agree")
+alike = quadratic_kappa(np.array([0, 0, 0, 0]), np.array([0, 1, 0, 2]), 3)
+close(alike, 0.0, "truth 0, 0, 0, 0 and grades 0, 1, 0, 2 of three", "one true grade, but not one grade")
 some = quadratic_kappa(np.array([0, 1, 4, 4]), np.array([0, 4, 4, 1]), 5)
 close(some, 5 / 17, "grades 0, 1 and 4 only", "a step from 1 to 4 is three grades, though 2 and 3 never occur")
 ### END HIDDEN TESTS
@@ -725,7 +742,7 @@ comparison.round(3)
 #
 # - **missing cases:** where a team handed in nothing, the table holds NaN. Leave NaN out, and a team gains by being silent where it is hard. Instead it
 #   gets the *worst* possible score there;
-# - **the order of steps:** *mean, then rank* compares the teams' means $\bar s_t = \frac{1}{C} \sum_c s_{ct}$. *Rank, then mean* ranks the teams
+# - **the order of steps:** *mean, then rank* (`"mean"` for short) compares the teams' means $\bar s_t = \frac{1}{C} \sum_c s_{ct}$. *Rank, then mean* (`"rank-then-mean"`) ranks the teams
 #   in each case, and compares the means of these ranks: a single case costs a last rank at most;
 # - **ties:** equals share the better rank, and the next rank is left out: 1, 1, 3.
 #
@@ -741,7 +758,7 @@ def rank_teams(scores: np.ndarray, how: str, worst: float, higher_is_better: boo
     scores : (C, T) array
         Cases by teams; NaN where a team handed in nothing. It is left as it is.
     how : str
-        "mean-then-rank" or "rank-then-mean".
+        "mean" (means are ranked) or "rank-then-mean" (ranks within each case are averaged, and these means ranked).
     worst : float
         The score of a missing case.
     higher_is_better : bool
@@ -773,9 +790,9 @@ def rank_teams(scores: np.ndarray, how: str, worst: float, higher_is_better: boo
 # %% nbgrader={"grade": true, "grade_id": "rank_teams_order", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Three teams, two cases: the mean decides.
 dice = np.array([[0.9, 0.7, 0.8], [0.5, 0.8, 0.9]])
-close(rank_teams(dice, "mean-then-rank", 0.0, True), np.array([3, 2, 1]), "Dice with means of 0.7, 0.75 and 0.85")
+close(rank_teams(dice, "mean", 0.0, True), np.array([3, 2, 1]), "Dice with means of 0.7, 0.75 and 0.85")
 close(
-    rank_teams(dice, "mean-then-rank", 9.0, False),
+    rank_teams(dice, "mean", 9.0, False),
     np.array([1, 2, 3]),
     "the same numbers as distances",
     "less is better",
@@ -785,46 +802,51 @@ chance = testing.hidden_rng("rank_teams_order")
 many = chance.random((9, 6))
 for better in (True, False):
     close(
-        rank_teams(many, "mean-then-rank", 0.0, better),
+        rank_teams(many, "mean", 0.0, better),
         challenge.rank_teams(many, higher_is_better=better),
         f"nine cases, six teams, higher_is_better={better}",
     )
-_, after = testing.inout(rank_teams, np.array([[0.5, np.nan], [0.2, 0.1]]), "mean-then-rank", 0.0, True)
+_, after = testing.inout(rank_teams, np.array([[0.5, np.nan], [0.2, 0.1]]), "mean", 0.0, True)
 close(float(np.isnan(np.asarray(after[0])).sum()), 1.0, "how many NaN the table holds after the call", "work on a copy")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "rank_teams_missing", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # The first team is silent in the hard case.
 dice = np.array([[0.90, 0.85], [np.nan, 0.40]])
-close(rank_teams(dice, "mean-then-rank", 0.0, True), np.array([2, 1]), "a team without a result for the hard case")
+close(rank_teams(dice, "mean", 0.0, True), np.array([2, 1]), "a team without a result for the hard case")
 ### BEGIN HIDDEN TESTS
 for how, worst, expected in [
-    ("mean-then-rank", 100.0, [2, 1]),
-    ("mean-then-rank", 5.5, [1, 2]),
-    ("rank-then-mean", 5.5, [1, 1]),
+    ("mean", 100.0, [2, 1]),
+    ("mean", 5.5, [1, 2]),
+    ("rank-then-mean", 5.5, [2, 1]),
 ]:
-    silent = np.array([[1.0, 2.0], [np.nan, 5.0]])
+    silent = np.array([[1.0, 3.0], [np.nan, 5.0], [np.nan, 4.8]])
     got = rank_teams(silent, how, worst, False)
     close(got, np.array(expected), f"a missing distance, worst is {worst}, {how}", "the worst score, not 0")
-for how in ("mean-then-rank", "rank-then-mean"):
+for how in ("mean", "rank-then-mean"):
     nothing = np.array([[np.nan, 0.2, 0.1], [np.nan, 0.3, 0.1]])
     close(rank_teams(nothing, how, 0.0, True), np.array([3, 1, 2]), f"a team that handed in nothing, {how}")
+zero = np.array([[np.nan, 0.0], [np.nan, 0.0], [0.5, 0.4]])  # whatever equals get within a case, the third decides
+close(
+    rank_teams(zero, "rank-then-mean", 0.0, True),
+    np.array([1, 2]),
+    "a silent team beside one with a Dice of 0, rank, then mean",
+    "silence is worth the worst score, and no rank of its own",
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "rank_teams_ties", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Equals share the better rank.
 dice = np.array([[0.9, 0.8, 0.9, 0.1], [0.7, 0.8, 0.7, 0.1]])
 close(
-    rank_teams(dice, "mean-then-rank", 0.0, True),
+    rank_teams(dice, "mean", 0.0, True),
     np.array([1, 1, 1, 4]),
     "means of 0.8, 0.8, 0.8 and 0.1",
     "1, 1, 1, 4",
 )
 ### BEGIN HIDDEN TESTS
 rounding = np.array([[0.1, 0.3], [0.2, 0.0]])
-close(
-    rank_teams(rounding, "mean-then-rank", 0.0, True), np.array([1, 1]), "0.1 + 0.2 and 0.3", "equal but for rounding"
-)
+close(rank_teams(rounding, "mean", 0.0, True), np.array([1, 1]), "0.1 + 0.2 and 0.3", "equal but for rounding")
 within = np.array([[0.5, 0.5, 0.4], [0.5, 0.6, 0.7], [0.5, 0.4, 0.4]])
 close(
     rank_teams(within, "rank-then-mean", 0.0, True),
@@ -833,13 +855,13 @@ close(
     "equals share the better rank there, too",
 )
 apart = np.array([[0.500001, 0.5]])
-close(rank_teams(apart, "mean-then-rank", 0.0, True), np.array([1, 2]), "0.500001 and 0.5", "1e-6 is a difference")
+close(rank_teams(apart, "mean", 0.0, True), np.array([1, 2]), "0.500001 and 0.5", "1e-6 is a difference")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "rank_teams_steps", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Best in two of three cases, and lost in the third.
 dice = np.array([[0.81, 0.80, 0.7], [0.82, 0.80, 0.7], [0.0, 0.80, 0.7]])
-close(rank_teams(dice, "mean-then-rank", 0.0, True), np.array([3, 1, 2]), "a team with one failure, mean, then rank")
+close(rank_teams(dice, "mean", 0.0, True), np.array([3, 1, 2]), "a team with one failure, mean, then rank")
 close(rank_teams(dice, "rank-then-mean", 0.0, True), np.array([1, 1, 3]), "a team with one failure, rank, then mean")
 ### BEGIN HIDDEN TESTS
 chance = testing.hidden_rng("rank_teams_steps")
@@ -885,6 +907,8 @@ def bootstrap_ranks(scores: np.ndarray, n_resamples: int, seed: int) -> np.ndarr
     Returns
     -------
     (B, T) array
+        By the teams' means in each draw, 1 for the best. Equals share the better rank, and the next rank is left out:
+        1, 1, 3.
     """
     ### BEGIN SOLUTION
     rng = np.random.default_rng(seed)
@@ -940,6 +964,26 @@ close(
     "how often a team with one good case, the last of six, wins",
     "every case may come",
     atol=0.1,
+)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "bootstrap_ranks_ties", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Two teams that are alike in each case, and a third one that is worse: the same ranks in each draw.
+alike = np.array([0.5, 0.7, 0.2, 0.9])
+close(
+    np.asarray(bootstrap_ranks(np.column_stack([alike, alike, alike - 0.1]), 6, seed=8)),
+    np.tile([1, 1, 3], (6, 1)),
+    "ranks of two teams that are alike and of a worse one",
+    "equals share the better rank",
+)
+### BEGIN HIDDEN TESTS
+chance = testing.hidden_rng("bootstrap_ranks_ties")
+alike = chance.random(7)
+close(
+    np.asarray(bootstrap_ranks(np.column_stack([alike - 0.2, alike, alike - 0.2, alike - 0.1]), 6, seed=9)),
+    np.tile([3, 1, 3, 2], (6, 1)),
+    "ranks of four teams, of which the first and the third are alike and last",
+    "equals share the better rank",
 )
 ### END HIDDEN TESTS
 
@@ -1015,7 +1059,7 @@ figure
 #
 # Many challenges of 25 cases are held among them. The claims, each about the share of challenges:
 #
-# 1. *The metric:* mean Dice and mean HD95 (the distance that 95 % of both borders keep) have other winners in more than a tenth.
+# 1. *The metric:* mean Dice and mean HD95 (95 % of the points of either border lie at most this far from the other border) have other winners in more than a tenth.
 # 2. *The steps:* so have *mean, then rank* and *rank, then mean*, both by Dice.
 # 3. *Missing cases:* so have missing left out and missing scored worst.
 # 4. *The cases:* so have two challenges with 25 other patients each.
@@ -1069,7 +1113,7 @@ def read_levels(folder):
     return None if read_tables(folder) else datasets.read_retinopathy(folder, must_have_images=False).levels
 
 
-def winners(table, higher_is_better: bool = True, how: str = "mean-then-rank", worst: float = 0.0) -> set:
+def winners(table, higher_is_better: bool = True, how: str = "mean", worst: float = 0.0) -> set:
     return set(np.flatnonzero(rank_teams(table, how, worst, higher_is_better) == 1).tolist())
 
 
@@ -1168,7 +1212,7 @@ p = challenge.significance(filled)
 summary = pd.DataFrame(
     {
         "mean Dice": filled.mean(axis=0),
-        "rank": rank_teams(dice[here], "mean-then-rank", 0.0, True),
+        "rank": rank_teams(dice[here], "mean", 0.0, True),
         "rank, 95 % of draws": [f"{low:.0f} to {high:.0f}" for low, high in zip(found.rank_low, found.rank_high)],
         "wins, share of draws": found.winner_share,
         "surely better than": [int((row < 0.05).sum()) for row in p],

@@ -26,6 +26,20 @@ MISTAKES = {
         "the first series": [("max(set(series), key=series.count)", "series[0]")],
         "copies stay": [("if not kept or height - kept[-1][0] >= 0.05:", "if True:")],
         "only exact copies go": [("height - kept[-1][0] >= 0.05", "height - kept[-1][0] > 0")],
+        "bins of 0.05 mm": [("height - kept[-1][0] >= 0.05", "round(height / 0.05) != round(kept[-1][0] / 0.05)")],
+        "copies by InstanceNumber": """
+def sort_series(headers):
+    series = [header["series"] for header in headers]
+    largest = max(set(series), key=series.count)
+    slices, seen = [], set()
+    for header in headers:
+        if header["series"] == largest and header["number"] not in seen:
+            seen.add(header["number"])
+            normal = np.cross(header["orientation"][:3], header["orientation"][3:])
+            slices.append((float(np.dot(header["position"], normal)), header["file"]))
+    return [file for _, file in sorted(slices, key=lambda each: each[0])]
+""",
+        "equals by name": [("slices.sort(key=lambda each: each[0])", "slices.sort()")],
         "thin slices go": [(">= 0.05", ">= 0.2")],
         "the last copy stays": [
             (
@@ -63,6 +77,8 @@ MISTAKES = {
         "burned in text forgotten": [('if value.strip() == "YES":', "if False:")],
         "empty ones count": [("key in profile and value.strip()", "key in profile")],
         "spaces count": [("key in profile and value.strip()", "key in profile and value")],
+        "a keyword of the profile within another": [("key in profile and", "any(each in key for each in profile) and")],
+        "a keyword within one of the profile": [("key in profile and", "key in ' '.join(profile) and")],
         "values compared": [("key in profile and", "value in profile and")],
         "not sorted": [("return sorted(found)", "return found")],
         "the profile is used up": [
@@ -92,6 +108,8 @@ MISTAKES = {
         "CC0 anywhere": [('parts[:1] == ["CC0"]', '"CC0" in parts')],
         "NC is fine": [('"NC" not in parts and ', "")],
         "ND is fine": [(' and "ND" not in parts', "")],
+        "NC within a word": [('"NC" not in parts', '"NC" not in licence')],
+        "ND within a word": [('"ND" not in parts', '"ND" not in licence')],
         "any CC": [('parts[:2] == ["CC", "BY"]', 'parts[:1] == ["CC"]')],
         "SA is not": [('and "ND" not in parts', 'and "ND" not in parts and "SA" not in parts')],
         "licences always asked for": [("(not product or allows_products", "(allows_products")],
@@ -116,6 +134,16 @@ MISTAKES = {
         ],
         "0/0 is 0": [("if by_chance > 0 else 1.0", "if by_chance > 0 else 0.0")],
         "0/0 is not a number": [(" if by_chance > 0 else 1.0", "")],
+        "1 where the truth is constant": [("if by_chance > 0 else 1.0", "if np.ptp(truth) > 0 else 1.0")],
+        "as many grades as the truth has": [
+            ("    observed = np.zeros(", "    n_grades = truth.max() + 1\n    observed = np.zeros(")
+        ],
+        "as many grades as the truth has, the rest cut off": [
+            (
+                "    observed = np.zeros(",
+                "    n_grades = truth.max() + 1\n    given = np.minimum(given, truth.max())\n    observed = np.zeros(",
+            )
+        ],
         "each pair counted once": [
             ("np.add.at(observed, (truth, given), 1 / len(truth))", "observed[truth, given] = 1 / len(truth)")
         ],
@@ -142,6 +170,12 @@ def quadratic_kappa(truth, given, n_grades):
             (
                 "np.where(np.isnan(scores), worst, scores)",
                 "np.where(np.isnan(scores), np.nanmin(scores) if higher_is_better else np.nanmax(scores), scores)",
+            )
+        ],
+        "a missing case takes the last rank": [
+            (
+                'badness = stats.rankdata(badness, method="min", axis=1)',
+                'badness = np.where(np.isnan(scores), scores.shape[1], stats.rankdata(badness, method="min", axis=1))',
             )
         ],
         "more is always better": [("-filled if higher_is_better else filled", "-filled")],
@@ -187,6 +221,21 @@ def bootstrap_ranks(scores, n_resamples, seed):
             ("challenge.rank_teams(scores[draw])", "challenge.rank_teams(scores[:, draw % scores.shape[1]])")
         ],
         "the last case never": [("rng.integers(len(scores), size", "rng.integers(len(scores) - 1, size")],
+        "equals share the mean rank": [
+            ("challenge.rank_teams(scores[draw])", "stats.rankdata(-scores[draw].mean(axis=0).round(9))")
+        ],
+        "equals get no gap": [
+            (
+                "challenge.rank_teams(scores[draw])",
+                'stats.rankdata(-scores[draw].mean(axis=0).round(9), method="dense")',
+            )
+        ],
+        "the first of equals wins": [
+            (
+                "challenge.rank_teams(scores[draw])",
+                'stats.rankdata(-scores[draw].mean(axis=0).round(9), method="ordinal")',
+            )
+        ],
         "less is better": [
             ("challenge.rank_teams(scores[draw])", "challenge.rank_teams(scores[draw], higher_is_better=False)")
         ],
@@ -353,7 +402,7 @@ def rank_teams(scores, how, worst, higher_is_better):
     s = np.array(scores, float)
     s[np.isnan(s)] = worst
     s = s if higher_is_better else -s
-    if how == "mean-then-rank":
+    if how == "mean":
         return ranks(s.mean(0))
     return ranks(-np.mean([ranks(row) for row in s], axis=0))
 """,
