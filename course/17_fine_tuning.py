@@ -40,13 +40,16 @@ _ = torch.manual_seed(0)
 # %% [markdown]
 # ## The problem: a network too large for the patients there are
 #
-# A radiologist stages a lung cancer. Between the lungs lie some twenty lymph nodes, and each that has grown beyond ten millimetres
-# across matters. They lie between vessels, oesophagus and windpipe, in fat, and look like all of these.
+# A radiologist stages a lung cancer. Between the lungs lie dozens of lymph nodes, and each whose short axis has grown to ten millimetres
+# or more matters. They lie between vessels, oesophagus and windpipe, in fat, and look like all of these.
 #
 # A program could mark them for the reader. But AlexNet has 61 million weights. The public collection of such nodes has 90
 # chests with 388 enlarged nodes. A network that starts from random weights can learn these by heart; what it says of the 91st patient is another matter.
 #
-# Here are patches of **simulated** chests. A simple detector, as in unit 6, has marked blobs of soft tissue in fat. Which of its marks are enlarged nodes? (Marks on smaller nodes, which are normal, are left out.)
+# Here are patches of **simulated** chests. A simple detector, as in unit 6, has marked blobs of soft tissue in fat, and small vessels in the lungs, too. Which of its marks are enlarged nodes? (Marks on smaller nodes, which are normal, are left out.)
+#
+# A mark counts as right if it is nearer to the node's centre than half of the short axis. So a second mark at the rim of a node counts as something else: the
+# last picture seems to be one. Labels are made by rules, and rules have rims.
 
 # %%
 nodes = node_patches.load_node_patches()
@@ -143,7 +146,7 @@ plots.demo(
 # </details>
 # <details><summary>Only the lung window suffers</summary>
 #
-# A shift of 1024 moves every tissue out of every one of these windows, the narrow one first.
+# A shift of 1024 moves fat, muscle and vessels beyond the upper end of all three windows, and brings the lungs into the soft tissue window.
 #
 # </details>
 #
@@ -259,6 +262,7 @@ def auc(net, rows: np.ndarray) -> float:
     return float(roc_auc_score(is_node[rows], net(x[rows]).softmax(1)[:, 1]))
 
 
+# %%
 LAYERS = transfer.LAYERS
 DEPTHS = {"fc8": 7, "fc7-8": 6, "fc6-8": 5, "conv5-8": 4, "conv3-8": 2, "conv1-8": 0}
 rows = {}
@@ -333,7 +337,7 @@ plots.describe(figure, "The 24 kernels of the first layer before and after deep 
 #
 # ## How many patients?
 #
-# The claim of both papers is about few data: *a borrowed beginning helps most where there is least to learn from*. Take one, four or sixteen
+# The claim of Tajbakhsh is about few data: *a borrowed beginning helps most where there is least to learn from*. Take one, four or sixteen
 # patients, the same for both ways.
 #
 # **Predict:** draw both curves on paper before you run on. Do they meet?
@@ -366,7 +370,8 @@ print(
 )
 
 # %% [markdown]
-# So part of the gap in the plot is time, not patients. Whoever compares must let both train until the *validation* score stops rising, as both papers did.
+# So part of the gap in the plot is time, not patients. Another part may be the rate: 0.001 is small for random weights, and the lab gives
+# scratch one of its own, trains longer, and can then show no gap. Whoever compares must let both train until the *validation* score stops rising, as Tajbakhsh did.
 #
 # A third opponent belongs into every such plot: no network at all. Mean and spread of the grey values in the middle and in a ring
 # around it, and logistic regression:
@@ -443,7 +448,7 @@ plots.plot_curve(
 #
 # </details>
 #
-# ## What the papers found, and what we find
+# ## What each paper found, and what we find
 #
 # Tajbakhsh and colleagues measured four tasks. On the wall of the carotid artery in ultrasound, the error of the lumen's border was 101.0 µm with only the last
 # layer tuned, 34.7 with the last two, 25.0 from conv4, 24.4 from conv3, 24.7 with all, 28.1 from scratch, and 98.2 with hand-made features. So: **the last layer alone was not
@@ -462,7 +467,8 @@ plots.plot_curve(
 # ## In practice
 #
 # In PyTorch a learning rate a layer is a parameter group, as in `tune` above; Lightning and MONAI pass such groups on. `requires_grad_(False)` spares the
-# gradient's work, too; a rate of 0 gives the same weights:
+# gradient's work, too; a rate of 0 gives the same weights. (Neither stops the running means of batch normalisation, which this
+# network has not: put frozen layers that have it into `eval()`.)
 
 # %%
 shallow = tune(new_net(borrowed=True), ("fc7", "fc8"), train_rows, steps=3)
@@ -529,7 +535,7 @@ print(f"deep fine-tuning, AUC: {before:.2f}, with 100 HU added: {after:.2f}")
 # - Three windows put three ranges of Hounsfield units into three channels. The colours mean nothing, the scale means all.
 # - Small patches need smaller filters, strides or less pooling. Filter size costs the borrowed weights; the others do not.
 # - Open layers from the top. The new last layer learns ten times as fast.
-# - The papers gained most with few patients. Over five runs our lab could not show that; see the table. Measure a gain against scratch that was
+# - Tajbakhsh gained most with few data. Over five runs our lab could not show that; see the table. Measure a gain against scratch that was
 #   trained long enough, against frozen layers, and against no network at all.
 # - Depth is a choice like any other: choose it on other patients than those that you report.
 #

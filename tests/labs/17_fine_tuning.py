@@ -8,6 +8,7 @@ MISTAKES = {
         "channels last": [("axis=-3", "axis=-1")],
         "channels first of all": [("axis=-3", "axis=0")],
         "level and width swapped": [("for level, width in windows", "for width, level in windows")],
+        "windows sorted": [("in windows]", "in sorted(windows)]")],
         "windows in reverse": [("in windows]", "in windows[::-1]]")],
         "greys up to 255": [(".clip(0, 1)", ".clip(0, 1) * 255")],
         "each patch stretched to its own range": """
@@ -48,6 +49,10 @@ def windows_to_rgb(hu, windows):
             ("if math.ceil(side / 2) < grid", "if math.ceil(side / 2) < 4"),
         ],
         "the last poolings kept": [("for pool in pools:", "for pool in pools[::-1]:")],
+        "an error below 4, whatever the grid": [("if side < grid:", "if side < 4:")],
+        "poolings taken off the caller's list": [
+            ("return kept, side", "pools[:] = kept\n    return pools, side"),
+        ],
         "too small a picture is taken": [("if side < grid:", "if side < 1:")],
         "the picture's side": [("return kept, side", "return kept, side_px")],
         "how many, not which": [("return kept, side", "return len(kept), side")],
@@ -73,6 +78,7 @@ def windows_to_rgb(hu, windows):
                 "carried[name] = source[:, :1, : value.shape[2], : value.shape[3]].expand_as(value)",
             ),
         ],
+        "conv1 by name": [("elif value.ndim == 4 and", 'elif name == "conv1.weight" and')],
         "dense layers spread, too": [("elif value.ndim == 4 and", "elif value.ndim > 1 and")],
         "names of the old network": [("carried = {}", "carried = dict(old)")],
         "only what both have": [
