@@ -811,7 +811,7 @@ from medcourse.errors import CourseError
 UNIT = "17_fine_tuning"
 # The notebook's run is short, so that you can repeat it; `medcourse effects` trains five times as long.
 STEPS, CHECKS = (300, 15) if effects.thorough() else (60, 4)
-# Each the best of three rates on validation patients of other divisions than those of the seeds below.
+# Each the best of three rates on validation patients of other divisions of the same sixty patients: a test that is not quite clean.
 RATE, RATE_OF_NEW, BATCH = 0.003, 0.01, 32
 DEPTHS = ["fc8", "fc6", "conv4", "conv1"]  # tuned from here on
 FRACTIONS = [0.1, 0.25, 1.0]
