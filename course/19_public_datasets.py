@@ -588,7 +588,9 @@ plots.describe(
 
 # %% [markdown]
 # Taught with the letter, the classifier is perfect on films on which it goes along with the illness. Without any letter it is about as good as the one that never saw a letter: it
-# has learned the lungs, too. But with the letter on the healthy it takes almost every healthy film for more ill than the ill ones: ten pixels outvote the lungs. A test set from the *same* two hospitals cannot show it: it has the same letters. DeGrave adds a warning: not even a test elsewhere is proof, if the
+# has learned the lungs, too. But with the letter on the healthy it takes almost every healthy film for more ill than the ill ones: ten pixels outvote the lungs.
+#
+# A test set from the *same* two hospitals cannot show it: it has the same letters. DeGrave adds a warning: not even a test elsewhere is proof, if the
 # shortcut travels along.
 #
 # **A leaderboard is a test set that is read often.** Five hundred entries that guess, on 100 public cases and 300 private ones:
