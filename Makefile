@@ -26,7 +26,7 @@ check: .venv/test.stamp
 
 test: check chromium
 	$(ENTER) medcourse lab --check
-	$(ENTER) pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(ENTER) pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .venv/lab.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .

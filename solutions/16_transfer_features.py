@@ -1177,7 +1177,9 @@ table
 # {{effects}}
 #
 # Claims 2 and 4 hold there: what the network learned from fractals helps, and a middle layer serves better than the last. Claim 2 stands on thin
-# ice, though: with $C = 10$ in the SVM instead of 1 the same five runs give 0.033 (-0.007 to 0.073), which tells nothing. Claim 3 is not shown, nor is
+# ice, though: with $C = 10$ in the SVM instead of 1 the same five runs give 0.033 (-0.007 to 0.073), which tells nothing.
+#
+# Claim 3 is not shown, nor is
 # claim 1, and of claims 5 and 6 the opposite is. Trained to
 # the end, the network from scratch draws level, and for *abnormal* it is ahead. Gist, made in 2001 without any learning, is above conv5. And much of a gradient map is
 # there without anything learned, although the fluid stands out more with it.

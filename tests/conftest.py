@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -13,6 +14,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COSTS = Path(__file__).resolve().parents[1] / "bench" / "results" / "cost.json"
+SHARES = {"test_labs": ("solutions/", 3), "test_three_ways": ("solutions/", 2), "test_lessons": ("course/", 1)}
+"""Files whose tests belong to units, and about how often they take a lab's or a lesson's own time."""
 
 # Labs and proofs are data to tests; with --doctest-modules pytest would run them as modules.
 collect_ignore_glob = ["data/*", "labs/*"]
@@ -62,25 +65,36 @@ def _no_home(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("MEDCOURSE_DATA", str(tmp_path_factory.mktemp("data")))
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in this hook, too
+def group_of(nodeid):
+    """What stays together on one process: of labs and lessons the tests of one unit, of all else those of a file."""
+    file, _, test = nodeid.partition("::")
+    unit = re.search(r"\[(\d\d_\w+)\]", test)
+    return f"{Path(file).stem} {unit[1]}" if unit and Path(file).stem in SHARES else file
+
+
 def pytest_collection_modifyitems(config, items):
-    """Keep together what shares costly fixtures, and begin with what takes longest, so that all end together.
+    """Begin with what takes longest, so that all processes end at about the same time."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        costs = json.loads(COSTS.read_text())
+        weight = {
+            f"{file} {unit.partition('/')[2]}": share * cost["seconds"]
+            for file, (kind, share) in SHARES.items()
+            for unit, cost in costs.items()
+            if unit.startswith(kind)
+        }
+        items.sort(key=lambda item: -weight.get(group_of(item.nodeid), 0.0))
 
-    The tests of one lab share its audit, those of one lesson its notebook; of other tests those of a file.
-    """
-    costs = json.loads(COSTS.read_text())
 
-    def group_of(item):
-        path = getattr(item, "callspec", None) and item.callspec.params.get("path")
-        return f"{path.parent.name}/{path.stem}" if isinstance(path, Path) else item.path.name
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Deal out groups; pytest-xdist 3.8's own `loadgroup` finds no group with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415
 
-    groups = {item: group_of(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    if getattr(config.option, "dist", "no") != "no" or "PYTEST_XDIST_WORKER" in os.environ:
-        # An audit takes about as long as the lab's own experiment.
-        weight = {unit: cost["seconds"] * (2 if unit.startswith("solutions/") else 1) for unit, cost in costs.items()}
-        items.sort(key=lambda item: -weight.get(groups[item], 0.0))
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")
