@@ -50,7 +50,8 @@ _ = torch.manual_seed(0)
 # 28.8 % more mitoses than its labels had (Bertram et al. 2020).
 #
 # Could strangers do it, for a few cents each? Try. These cells are **simulated**. In a mitosis the chromatin has no membrane: it is a dark plate, two plates
-# that part, or a ragged clump, in a cell that has become pale. Smooth dark nuclei, and black crumbs in a pink cell that is dying, are none. **Predict** how many of eight you get right.
+# that part, or a ragged clump, in a cell that has become pale. Dark nuclei that still have their membrane, and black crumbs in a pink cell that is dying, are none.
+# Beware: some dark nuclei mimic a mitosis; they are narrow, or their edge is ragged, too. **Predict** how many of eight you get right.
 
 # %%
 sample = datasets.make_mitoses(8, seed=5)
@@ -84,9 +85,9 @@ plots.show_images(
 # ## The idea: measure the people, too
 #
 # A crowd is no expert with many heads. Some people try, some hurry, some never look. A *spammer* gives answers at random, or always
-# the same one, for the pay. An *adversary* is right less often than a coin: perhaps he read the question the wrong way round.
+# the same one, for the pay. An *adversary* is right less often than a coin: perhaps they read the question the wrong way round.
 #
-# Two numbers describe a worker: his **sensitivity**, how often he says *mitosis* where there is one, and his **specificity**, how often he says *none* where there is none.
+# Two numbers describe a worker: their **sensitivity**, how often they say *mitosis* where there is one, and their **specificity**, how often they say *none* where there is none.
 # **Predict:** where in this square lies somebody who always says *mitosis*? And where all who do not look?
 
 # %%
@@ -105,7 +106,7 @@ MARKS = {
 
 
 def draw_workers(ax, tables, title: str) -> None:
-    """Put each worker at his specificity (across) and sensitivity (up)."""
+    """Put each worker at their specificity (across) and sensitivity (up)."""
     for kind, (mark, colour) in MARKS.items():
         these = tables[[k == kind for k in crowd.kind]]
         ax.plot(these[:, 0, 0], these[:, 1, 1], mark, color=colour, label=kind)
@@ -126,11 +127,11 @@ plots.describe(
 # On the dashed diagonal sensitivity and specificity add up to one: the answer does not depend on the picture. The corners of the diagonal belong to
 # those who always say the same. Below it are the adversaries, who know a lot; only with the wrong sign.
 #
-# Nobody who buys labels has this picture, since he has no truth to count by. That is what the methods below must find.
+# Nobody who buys labels has this picture, since they have no truth to count by. That is what the methods below must find.
 #
 # ## Vote
 #
-# The simplest crowd votes. Let every worker be right with probability $p$, each by himself. A vote of $n$ is right if more than half are:
+# The simplest crowd votes. Let every worker be right with probability $p$, each alone. A vote of an odd number $n$, which cannot be tied, is right if more than half are:
 #
 # $$ P(n) = \sum_{k > n/2} \binom{n}{k} p^k (1 - p)^{n - k}. $$
 #
@@ -189,13 +190,13 @@ plots.demo(
 #
 # Dawid and Skene (1979) had patients whom several clinicians had examined, and no truth. They asked:
 #
-# 1. If we knew the truth of each case, **how reliable is each clinician?** Count his right answers.
+# 1. If we knew the truth of each case, **how reliable is each clinician?** Count the right answers.
 # 2. If we knew how reliable each is, **what is the truth of each case?** Weigh the answers.
 #
 # Neither is known. So begin with the votes, answer 1, then 2, then 1 again. It is *expectation-maximisation*, and for outlines you know it as STAPLE. What is an answer worth, once we know who gave it?
-# Let $\alpha$ be a worker's sensitivity, $\beta$ his specificity. If he says *mitosis*, the odds of a mitosis are multiplied by
+# Let $\alpha$ be a worker's sensitivity, $\beta$ the specificity. If they say *mitosis*, the odds of a mitosis are multiplied by
 #
-# $$ \frac{\alpha}{1 - \beta}, \qquad \text{and if he says } \textit{none}\text{, by} \qquad \frac{1 - \alpha}{\beta}. $$
+# $$ \frac{\alpha}{1 - \beta}, \qquad \text{and if they say } \textit{none}\text{, by} \qquad \frac{1 - \alpha}{\beta}. $$
 #
 # **Predict:** by how much for someone who always says *mitosis*? And for an adversary with $\alpha = \beta = 0.2$ who says it?
 
@@ -206,11 +207,11 @@ for name, (alpha, beta) in PEOPLE.items():
     print(f"{name:22s}  says mitosis: odds x {yes:5.2f}   says none: odds x {no:5.2f}")
 
 # %% [markdown]
-# Who always says the same multiplies by one: his answers are paid for and ignored. The adversary's *mitosis* divides the odds by four. He is **as useful as an honest
-# worker**, once he is found out.
+# Who always says the same multiplies by one: such answers are paid for and ignored. The adversary's *mitosis* divides the odds by four. An adversary is **as useful as an honest
+# worker**, once found out.
 #
 # Take the rounds one by one. The left square is what the method believes of the workers. **Before you do:** at round 1 everybody is judged by the votes.
-# Who looks better than he is?
+# Who looks better than they are?
 
 
 # %%
@@ -237,7 +238,10 @@ def draw_round(rounds: int):
 plots.demo(draw_round, rounds=[1, 2, 5, 10, 20, 50], static=[{"rounds": 1}, {"rounds": 5}, {"rounds": 50}])
 
 # %% [markdown]
-# All stand together at first, since a vote of five is often wrong. Then good workers are trusted more, which makes the next truth better, which tells them further apart.
+# At round 1 adversaries and random spammers look better than they are: their own answer is one of the five votes by which they are judged. Honest workers look worse, for a vote of five is often wrong. Both are
+# drawn together. Constant spammers stay in their corners: who never changes the answer is seen without any truth.
+#
+# Then good workers are trusted more, which makes the next truth better, which tells the others further apart.
 # How good is it, beside the vote and single people? A tied vote counts as half right.
 
 
@@ -267,16 +271,16 @@ pd.DataFrame(rows, index=["AUC", "accuracy"]).T.round(3)
 # %% [markdown]
 # The same answers, for the same money. (AUC flatters whoever gives a probability: an expert's yes or no is one point on a ROC curve, and accuracy says that one expert is still better here.)
 #
-# **Question 2.** Dawid and Skene's method finds that a worker has a sensitivity of 0.1 and a specificity of 0.15. What should be done with his answers?
+# **Question 2.** Dawid and Skene's method finds that a worker has a sensitivity of 0.1 and a specificity of 0.15. What should be done with this worker's answers?
 #
 # <details><summary>Leave them out</summary>
 #
-# That throws away what he knows: he tells mitoses from others well, with the wrong sign.
+# That throws away what the worker knows: mitoses are told from others well, with the wrong sign.
 #
 # </details>
 # <details><summary>Keep them: the method turns them round by itself</summary>
 #
-# Yes. His *mitosis* multiplies the odds by 0.1 / 0.85. But do ask him whether he read the question the other way round.
+# Yes. This worker's *mitosis* multiplies the odds by 0.1 / 0.85. But do ask whether they read the question the other way round.
 #
 # </details>
 # <details><summary>Count them as half an answer</summary>
@@ -416,7 +420,7 @@ plots.describe(
 )
 
 # %% [markdown]
-# Two different gains. On the left are the *labels*: with three answers a picture, what the network sees in it settles many a tie. On the right are *networks* on new pictures: there they are closer to
+# Two different questions. On the left are the *labels*: with three answers a picture, what the network sees in it settles many a vote of two against one. On the right are *networks* on new pictures: there they are closer to
 # each other, for a network averages over the errors of its teachers, as long as these are random.
 #
 # One run decides nothing. Over five, what AggNet's labels gain in AUC over Dawid and Skene's: {{effect: 18_crowdsourcing: AUC of labels, AggNet minus Dawid-Skene}}. What its network gains on new
@@ -467,14 +471,15 @@ plots.plot_curve(
 
 # %% [markdown]
 # With **one** answer a picture Dawid and Skene's method is worse than believing everybody: no two workers have seen the same picture, so there is nothing to compare
-# them by. It needs overlap. From a few answers on it saves money.
+# them by. It needs overlap. With more answers it beats the vote, and here only weighing saves money: the vote reaches the expert, too, but by then its workers cost more than the expert.
 #
 # Read the figure with time in mind, too: someone must write the task, train the workers, answer their mails and look at the doubtful rest. And it matters *which* expert one
 # compares with; these see the same blurred pictures.
 #
 # ## Outlines: a label for each pixel
 #
-# The same question can be asked of each pixel. Seven raters outline a cell; three are careless. STAPLE, from unit 2, is Dawid and Skene with pixels as cases.
+# The same question can be asked of each pixel. Seven simulated raters outline a cell; three are careless. STAPLE, from unit 2, is Dawid and Skene with pixels as cases. **Predict:** which bar will be longer,
+# the majority's or STAPLE's?
 
 # %%
 disc = np.hypot(*(np.indices((72, 72)) - 36) * np.array([1.0, 1.5])[:, None, None]) < 26
@@ -487,7 +492,7 @@ for ax, values, title in (
     (axes[0, 0], outlines.mean(0), "share of raters"),
     (axes[0, 1], staple.probability, "STAPLE"),
 ):
-    plots.show_map(values, title, unit="for the cell", limits=(0, 1), ax=ax)
+    plots.show_map(values, title, unit="for the cell", limits=(0, 1), spacing_um=0.25, ax=ax)
     ax.contour(disc, [0.5], colors="#D55E00", linewidths=1)
 names = [*(f"rater {i + 1}{' (careless)' if c else ''}" for i, c in enumerate(raters.careless)), "majority", "STAPLE"]
 values = [
@@ -506,8 +511,11 @@ plots.describe(
 )
 
 # %% [markdown]
-# Pixels are no independent cases: a hand errs along a whole stretch of border. On real outlines by seven workers (BU-BIL: Gurari et al. 2015) we saw the plain majority beat the mean worker
-# clearly, in ten phase contrast images by about 0.05 of Dice, while STAPLE was *worse* than the majority in each of the ten. In 61 fluorescence images both were alike. Weighing is no free gift.
+# STAPLE came out slightly *worse* than the plain majority here. Pixels are no independent cases: a hand errs along a whole stretch of border, and to the method
+# that looks like hundreds of witnesses. One cell decides nothing. In the lab's run on five sets of simulated lesions, weighing minus majority was, in Dice:
+# {{effect: 18_crowdsourcing: Dice of outlines, Dawid-Skene minus majority}}. Majority minus the mean worker: {{effect: 18_crowdsourcing: Dice of outlines, majority minus mean worker}}. Weighing is no free gift.
+#
+# Do real hands behave so? Seven workers outlined each cell of BU-BIL (Gurari et al. 2015), which the course does not ship. If you have it, `medcourse effects 18_crowdsourcing --data FOLDER` compares the two there.
 #
 # ## In practice
 #

@@ -51,12 +51,13 @@ for ax, kind in zip(axes[0], kinds):
     plots.show_image(examples.images[i], kind, spacing_um=um, ax=ax)
 plots.describe(
     figure,
-    "Six simulated cells in haematoxylin and eosin. Mitoses: a dark plate, two dark plates apart, a dark ragged clump, each in a pale cell. Others: a pale oval nucleus, a dark smooth one, black round pieces in a pink cell.",
+    "Six simulated cells in haematoxylin and eosin. Mitoses: a dark plate, two dark plates apart, a dark ragged clump, each in a pale cell. Others: a pale oval nucleus, a dark grained one that ends in a jagged edge, a black rounded body in a pink cell.",
 )
 
 # %% [markdown]
 # Left three: cells that divide. Their chromatin is dense, its edge is ragged, and the cell around has become pale. Right three: cells that do not.
-# The *hyperchromatic* nucleus is dark, too, but smooth. The *pyknotic* cell is dying: round black pieces, pink around.
+# The *hyperchromatic* nucleus is dark, too, and as you see its edge may be jagged. But it is no plate: it still has its membrane, a whole outline around
+# grained chromatin. Small or blurred ones mimic a mitosis, and you will not tell all of them. The *pyknotic* cell is dying: black and round, in one piece or several, pink around.
 #
 # Ten such examples are about what Nguyen's workers got before they began: five polyps and five others ([NIH Clinical Center Radio, episode 89](http://www.cc.nih.gov/podcast/transcripts/2012/089-crowdsourcing.html)).
 #
@@ -67,7 +68,8 @@ plots.describe(
 #
 # $$ \text{answer} = \begin{cases} 1 & \text{the cell in the middle divides} \\ 0 & \text{it does not} \end{cases} $$
 #
-# The point is for answering, not for being right. Your teacher can gather the answers of the class, without names, and see
+# The point is for answering, not for being right. Write the numbers out, as the game does: `medcourse crowd` reads the line and runs no code, so it
+# counts no answers that a loop has made. Your teacher can gather the answers of the class, without names, and see
 # what all of you know together.
 #
 # **Predict first:** of your sixteen answers, how many will be right?
@@ -98,16 +100,24 @@ my_answers = {0: 1, 1: 0, 2: 1, 3: 1, 4: 1, 5: 0, 6: 0, 7: 1, 8: 1, 9: 1, 10: 0,
 
 # %% nbgrader={"grade": true, "grade_id": "labels_of_the_game_complete", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Each of the 16 pictures once, with class 0 or 1. Which of both is yours to say.
+# (A line that is computed passes here, but `medcourse crowd` leaves it out: numbers written out are read, code is not run.)
 pictures = sorted(int(picture) for picture in my_answers)
-close(len(pictures), 16, "the number of pictures that you labelled", "16 in all, 0 to 15")
+close(
+    len(pictures),
+    16,
+    "the number of pictures that you labelled",
+    "16 in all, 0 to 15, written out as numbers: code is not counted by `medcourse crowd`",
+)
 ### BEGIN HIDDEN TESTS
-close(np.array(pictures), np.arange(16), "the numbers of the pictures", "each from 0 to 15 once")
+close(
+    np.array(pictures), np.arange(16), "the numbers of the pictures", "each from 0 to 15 once, written out as a number"
+)
 said = np.array([float(my_answers[picture]) for picture in range(16)])
 close(
     said * (said - 1),
     np.zeros(16),
     "class x (class - 1), which is 0 for the classes 0 and 1",
-    "0 and 1 are the classes",
+    "0 and 1 are the classes, written out as numbers: code is not counted by `medcourse crowd`",
 )
 ### END HIDDEN TESTS
 
@@ -119,7 +129,7 @@ print(
 )
 
 # %% [markdown]
-# These two shares are all that the methods below will know about a worker: his *sensitivity* $\alpha$ and his *specificity* $\beta$.
+# These two shares are all that the methods below will know about a worker: the *sensitivity* $\alpha$ and the *specificity* $\beta$.
 #
 # ## Exercise 2: the majority, and its ties
 #
@@ -218,12 +228,12 @@ close(
 # If we knew the truth, we could count how often each worker confuses what. If we knew the workers, we could weigh their
 # answers. We know neither. Dawid and Skene (1979) do both in turn, and start from the votes.
 #
-# Worker $w$ has a *confusion matrix* $\theta^w$: he says $l$ where $k$ is true with probability $\theta^w_{kl}$. Class $k$ is true with
+# Worker $w$ has a *confusion matrix* $\theta^w$: they say $l$ where $k$ is true with probability $\theta^w_{kl}$. Class $k$ is true with
 # probability $\pi_k$ before anybody answers. The **E-step** weighs the answers $l_a$ of workers $w_a$ about item $i$:
 #
 # $$ p_{ik} = \frac{\pi_k \prod_{a \text{ about } i} \theta^{w_a}_{k l_a}}{\sum_{k'} \pi_{k'} \prod_{a \text{ about } i} \theta^{w_a}_{k' l_a}} $$
 #
-# **Predict first:** a worker is wrong nine times of ten. What is his answer worth?
+# **Predict first:** a worker is wrong nine times of ten. What is such an answer worth?
 #
 # <details><summary>Hint</summary>
 #
@@ -274,7 +284,7 @@ close(
     e_step(one, one, np.array([1]), nine[:, :, ::-1].copy(), np.array([0.5, 0.5]), 1),
     np.array([[0.9, 0.1]]),
     "the answer of a worker who is wrong nine times of ten",
-    "his answer says the opposite",
+    "such an answer says the opposite",
 )
 lopsided = np.array([[[0.8, 0.2], [0.4, 0.6]]])
 close(
@@ -354,7 +364,7 @@ def m_step(
     Returns
     -------
     confusion : (n_workers, K, K) array of float
-        Row k of a worker: how often he says each class where k is true. Rows add up to 1.
+        Row k of a worker: how often they say each class where k is true. Rows add up to 1.
     prior : (K,) array of float
         Mean over all items.
     """
@@ -384,7 +394,7 @@ close(
     confusion,
     np.array([[[0.5, 0.5], [0.25, 0.75]]]),
     "the table of a worker with three right answers of four",
-    "rows are the truth, columns the answer",
+    "rows are the truth, columns the answer; is `smoothing` added to each cell before a row is divided?",
 )
 ### BEGIN HIDDEN TESTS
 confusion, _ = m_step(one, np.array([0, 0, 0, 2]), np.array([1, 1, 0, 1]), sure, 2, 0.5)
@@ -393,7 +403,7 @@ close(
     confusion,
     expected,
     "three answers about one item, and a worker without answers",
-    "every answer counts; nobody divides by 0",
+    "every answer counts; `smoothing` stands in each cell, so that nobody divides by 0",
 )
 ### END HIDDEN TESTS
 
@@ -418,7 +428,7 @@ close(
     confusion,
     expected,
     "60 answers of five workers, three classes, smoothing 0.3",
-    "weigh each answer by its item's probabilities",
+    "weigh each answer by its item's probabilities, and add `smoothing` as it was given",
 )
 close(
     prior,
@@ -457,25 +467,26 @@ figure, axes = plots.panels(1, 1, width_inches=5.6, height_inches=4.4)
 ax, kinds = axes[0, 0], np.array(crowd.kind)
 for kind, mark in zip(["honest", "sloppy", "constant spammer", "random spammer", "adversary"], "os^vX"):
     who = kinds == kind
-    ax.scatter(1 - confusion[who, 0, 0], confusion[who, 1, 1], marker=mark, s=50, label=kind)
-ax.plot([0, 1], [0, 1], color="0.6", linewidth=1)
-ax.set(xlabel="says mitosis where there is none", ylabel="says mitosis where there is one", xlim=(0, 1), ylim=(0, 1))
+    ax.scatter(confusion[who, 0, 0], confusion[who, 1, 1], marker=mark, s=50, label=kind)
+ax.plot([0, 1], [1, 0], "--", color="0.6", linewidth=1)
+ax.set(xlabel="specificity: says none where there is none", ylabel="sensitivity: says mitosis where there is one")
+ax.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
 ax.legend(title="what the simulator made", fontsize=8, title_fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left")
 plots.describe(
     figure,
-    "Each worker as found by Dawid and Skene's method, without the truth. Honest ones lie towards the upper left corner, sloppy ones nearer to the diagonal, spammers on it, adversaries below it.",
+    "Each worker as found by Dawid and Skene's method, without the truth. Honest ones lie towards the upper right corner, sloppy ones nearer to the falling diagonal, spammers on it, adversaries below it.",
 )
 
 # %% [markdown]
 # <details><summary>Expected picture</summary>
 #
-# ![Expected: honest workers towards the upper left corner, sloppy ones nearer the diagonal, spammers along it, adversaries below it](attachment:workers.png)
+# ![Expected: honest workers towards the upper right corner, sloppy ones nearer the falling diagonal, spammers along it, adversaries below it](attachment:workers.png)
 #
 # </details>
 #
-# Nobody told the method who is who. On the diagonal an answer is worth nothing: it comes as often with as without a mitosis.
+# Nobody told the method who is who. On the falling diagonal an answer is worth nothing: it comes as often with as without a mitosis.
 # Below it, it is worth as much as above: turned round. (What you predicted: a worker who is wrong nine times of ten is as good a witness as one
-# who is right nine times of ten, once he is known.)
+# who is right nine times of ten, once known.)
 #
 # ## Exercise 4: the network has a voice
 #
@@ -574,8 +585,21 @@ close(got, np.array([0.8 / 0.9, 0.3 / 0.9]), "one vote for each of two items", "
 # A network that is quite sure, and more votes than a product can bear.
 alpha, beta = torch.tensor([0.8, 0.7]), torch.tensor([0.9, 0.6])
 sure = aggnet_posterior(torch.tensor([[1, 1], [0, 0]]), alpha, beta, torch.tensor([0.0, 1.0]))
-close(sure, np.array([0.0, 1.0]), "votes against a network that says exactly 0 and 1", "is something not a number?")
+close(
+    sure,
+    np.array([0.0, 1.0]),
+    "votes against a network that says exactly 0 and 1",
+    "is something not a number, or cut off?",
+)
 ### BEGIN HIDDEN TESTS
+good, both = torch.full((20,), 0.9), torch.tensor([0.0, 1.0])
+united = torch.tensor([[1] * 20, [0] * 20])
+close(
+    aggnet_posterior(united, good, good, both),
+    both,
+    "twenty votes against a network that says exactly 0 and 1",
+    "is something cut off, or a little number added?",
+)
 half = torch.full((6000,), 0.5)
 many = aggnet_posterior(torch.ones(1, 6000, dtype=torch.long), half, half, torch.tensor([0.3]))
 close(many, np.array([0.3]), "6000 votes of workers who toss a coin", "do products vanish? add logarithms")
@@ -688,9 +712,9 @@ close(
     "the smallest that is at least as good",
 )
 close(
-    crowd_for_expert(0.8, 0.896, 5.0, 100.0)["workers"],
+    crowd_for_expert(0.75, 0.84375, 5.0, 100.0)["workers"],  # no rounding: sums of 1/64
     3,
-    "workers of 0.8 for an expert of exactly 0.896",
+    "workers of 0.75 for an expert of exactly 0.84375",
     "as good is enough",
 )
 close(crowd_for_expert(0.97, 0.95, 5.0, 100.0)["workers"], 1, "a worker who is better than the expert")
@@ -701,10 +725,10 @@ close(
     "somebody must be asked",
 )
 close(
-    crowd_for_expert(0.6, 0.95, 5.0, 100.0, most=67)["workers"],
-    67,
-    "the largest crowd that could be asked",
-    "does it count, too?",
+    crowd_for_expert(0.6, 0.95, 0.0, 100.0, most=67),
+    {"workers": 67, "cents": 0.0, "cheaper": True},
+    "volunteers of 0.6 for an expert of 0.95, where 67 are needed and 67 may be asked",
+    "does the largest crowd count, too?",
 )
 ### END HIDDEN TESTS
 
@@ -882,7 +906,7 @@ def auc(truth, probability) -> float:
 
 
 def single_auc(table, truth) -> float:
-    """Mean over workers of the AUC of one worker's own answers about what he saw: half of sensitivity plus specificity."""
+    """Mean over workers of the AUC of one worker's own answers about what they saw: half of sensitivity plus specificity."""
     said_right = (table.label == truth[table.item]).astype(float)
     rates = []
     for k in (0, 1):
@@ -1310,16 +1334,18 @@ figure
 # The number of workers is the smallest of 1, 3, 5, 7, 9, 13, 19, 27, 41 that does as well as the expert; 43 stands for "more than 41".
 # Pay is an assumption of ours: 5 cents an answer, 100 for the expert's. Put in what would be fair where you live.
 #
-# **Before you read on:** compare the curve of the majority with Condorcet's formula. The formula takes all cells for equally hard and all
-# workers for alike. Which of both is it that keeps the crowd from 100 %?
+# **Before you read on:** compare the curve of the majority with Condorcet's formula. (At size 1 the majority is one worker, the first of the 41, whereas the formula starts
+# from the mean of all: so the two begin apart.) The formula takes all cells for equally hard and all workers for alike. Which of both is it that keeps the crowd from 100 %?
 #
 # <details><summary>An answer</summary>
 #
-# The formula has neither, and would reach 100 %. Weighing mends that workers differ. That cells differ stays: where everybody can but guess, more workers guess, too.
+# The formula has neither, and would reach 100 % with ever more workers. Weighing mends that workers differ. That cells differ stays: where everybody can but guess, more workers guess, too.
 #
 # </details>
 #
 # <details><summary>The course's longer run</summary>
+#
+# Your notebook trains its networks for fewer steps and over fewer turns than this run did, so its verdicts about networks may differ from these.
 #
 # {{effects}}
 #
@@ -1363,6 +1389,19 @@ pd.DataFrame(rows).round(3)
 # %% [markdown]
 # Twenty workers, and a method that says how sure it is. It is as sure as before, and wrong. No aggregation can know what no worker
 # knows: a few cells with a known truth, seen by an expert, can.
+#
+# **And your prediction?** Which of the six claims would fail if all workers made the *same* errors?
+#
+# <details><summary>An answer, claim by claim</summary>
+#
+# 1. *Weighing beats counting* fails: if all say the same, one worker, the count and the weights give the same label. (That both are equal where workers are alike would hold.)
+# 2. *The method finds the workers* fails: it measures agreement, so it would take everybody for nearly perfect.
+# 3. *AggNet* fails: votes and weights teach the same, and a network that learns an error that goes with the look of a cell repeats it on new cells. It stays behind the truth.
+# 4. *Crowd and computer* fails: twenty workers are worth one.
+# 5. *How many make an expert* has no answer: a larger crowd is no better than its first worker.
+# 6. *Outlines*: neither way would gain anything, as all masks would be one mask.
+#
+# </details>
 #
 # ## Questions in words
 #

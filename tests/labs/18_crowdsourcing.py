@@ -151,6 +151,9 @@ def aggnet_posterior(votes, alpha, beta, pi):
                 "(torch.logit(pi) + 0 * torch.logit(pi) + gains.sum(dim=1)).sigmoid()",
             )
         ],
+        "a little number against the logarithm of 0": [
+            ("torch.logit(pi)", "((pi + 1e-9).log() - (1 - pi + 1e-9).log())")
+        ],
         "half a surety at 0 and 1": [("torch.logit(pi)", "torch.logit(pi.clamp(0.05, 0.95))")],
         "the mean of the votes": [("gains.sum(dim=1)", "gains.mean(dim=1)")],
         "half precision": [("    for_yes", "    alpha, beta = alpha.half(), beta.half()\n    for_yes")],
@@ -345,6 +348,13 @@ def majority_accuracy(p, n):
         weight = 1.0 if 2 * k > n else 0.5 if 2 * k == n else 0.0
         total += weight * comb(n, k) * p**k * (1 - p) ** (n - k)
     return total
+""",
+        "one minus the lost votes": """
+def majority_accuracy(p, n):
+    from scipy.stats import binom
+
+    lost = sum(binom.pmf(k, n, p) for k in range(n + 1) if 2 * k < n)
+    return float(1 - lost - (binom.pmf(n // 2, n, p) / 2 if n % 2 == 0 else 0))
 """,
         "worker by worker": """
 def majority_accuracy(p, n):
