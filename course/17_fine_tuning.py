@@ -86,7 +86,7 @@ WINDOWS = {"red: lung": (-1000, -200), "green: wide": (-600, 600), "blue: soft t
 
 def windowed(hu: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map [low, high] in HU to [0, 1]; what lies outside is cut off."""
-    return np.clip((hu - low) / (high - low), 0, 1).astype(np.float32)
+    return datasets.window_hu(hu, (low + high) / 2, high - low).astype(np.float32)
 
 
 def as_colours(hu: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ def test_good_tests_pass_and_the_survivors_are_shown_as_diffs(tmp_path):
     mutants = told["mutants"]
     assert mutants["made"] == mutants["killed"] + mutants["equivalent"] + len(mutants["survivors"])
     assert mutants["made"] > 20
+    assert audit(tmp_path, "mini", every_mutant=3).n_mutants == -(-mutants["made"] // 3)
     assert mutants["killed"] / mutants["made"] > 0.7
     for survivor in mutants["survivors"]:
         assert survivor["diff"].startswith("--- solution\n+++ mutant\n@@")

@@ -54,3 +54,12 @@ def test_no_file_names_a_folder_of_this_machine():
 
 def test_nothing_that_git_ignores_is_committed():
     assert git("ls-files", "--cached", "--ignored", "--exclude-standard") == []
+
+
+def test_tests_that_share_a_fixture_stay_on_one_process():
+    from tests.conftest import group_of  # noqa: PLC0415
+
+    labs = [group_of(f"tests/test_labs.py::{test}[10_unet]") for test in ("test_a", "test_b")]
+    assert labs[0] == labs[1] != group_of("tests/test_labs.py::test_a[11_cascade_crf]")
+    assert labs[0] != group_of("tests/test_lessons.py::test_a[10_unet]")
+    assert group_of("tests/test_leaks.py::test_a[10_unet]") == group_of("tests/test_leaks.py::test_b")
