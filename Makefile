@@ -6,6 +6,7 @@
 PYTHON ?= python3
 # Tests run in as many processes, each of which may take 2 GB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
+PROXY := 5.3.0
 ENTER := . .venv/bin/activate &&
 INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt
 
@@ -24,7 +25,7 @@ check: .venv/test.stamp
 	$(ENTER) lint-imports
 	$(ENTER) medcourse build --check
 
-test: check chromium
+test: check chromium .venv/proxy.stamp
 	$(ENTER) medcourse lab --check
 	$(ENTER) pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
@@ -33,8 +34,18 @@ test: check chromium
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,itk]"
+	$(INSTALL) -e ".[test,itk,hub]"
 	touch $@ .venv/lab.stamp
+
+.venv/hub.stamp: pyproject.toml constraints.txt .venv/proxy.stamp | .venv/bin/python
+	$(INSTALL) -e ".[hub]"
+	touch $@ .venv/lab.stamp
+
+# JupyterHub's proxy is a program of node's, which lies beside Python's.
+.venv/proxy.stamp: | .venv/bin/python
+	@command -v npm >/dev/null || { echo "expected npm on PATH, found none: install it (Debian: sudo apt-get install npm)" >&2; exit 1; }
+	npm install --global --prefix .venv --no-fund --no-audit --loglevel=error configurable-http-proxy@$(PROXY)
+	touch $@
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "expected Python 3.11 or newer, got %d.%d: name one, as in make PYTHON=python3.12" % v or 0)'

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+EVERYTHING = [*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)]
 # What a build of torch for NVIDIA's devices pins by itself.
 CUDA = re.compile(r"nvidia-|cuda-|triton$")
 
@@ -27,14 +28,14 @@ def pins(lines):
 CONSTRAINTS = pins(line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
 
 
-@pytest.mark.parametrize("text", [*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)])
+@pytest.mark.parametrize("text", EVERYTHING)
 def test_constraint_is_a_version_that_pyproject_allows(text):
     requirement = Requirement(text)
     assert CONSTRAINTS[canonicalize_name(requirement.name)] in requirement.specifier
 
 
 def test_constraints_name_everything_that_is_pulled_in():
-    seen, todo = set(), [Requirement(text) for text in [*PROJECT["dependencies"], *EXTRAS["itk"], *EXTRAS["test"]]]
+    seen, todo = set(), [Requirement(text) for text in EVERYTHING]
     while todo:
         requirement = todo.pop()
         key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
