@@ -34,7 +34,7 @@ test: check chromium .venv/proxy.stamp
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,itk,hub]"
+	$(INSTALL) -e ".[test,itk,hub,site]"
 	touch $@ .venv/lab.stamp
 
 .venv/hub.stamp: pyproject.toml constraints.txt .venv/proxy.stamp | .venv/bin/python

@@ -71,6 +71,9 @@ def test_constraints_hold_no_build_of_one_machine():
 def test_conda_gets_the_same_direct_dependencies_in_the_same_versions():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (lines,) = [each["pip"] for each in environment["dependencies"] if isinstance(each, dict)]
-    direct = {canonicalize_name(Requirement(text).name) for text in [*PROJECT["dependencies"], *EXTRAS["itk"]]}
+    direct = {
+        canonicalize_name(Requirement(text).name)
+        for text in [*PROJECT["dependencies"], *EXTRAS["itk"], *EXTRAS["site"]]
+    }
     assert pins(lines) == {name: CONSTRAINTS[name] for name in direct}
     assert [line for line in lines if "==" not in line] == ["-c constraints.txt", "-e ."]
