@@ -4,17 +4,19 @@ Workers compute, this process writes. Each result is in the journal before anyth
 which ends at any moment costs what was under way and no more; `journal` and `gradebook` say how the two agree.
 """
 
+import itertools
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from medcourse.errors import CourseError
+from medcourse.grading.aside import Aside, read_aside
 from medcourse.grading.crew import Crew, Job
 from medcourse.grading.grades import ClassGrades, StudentGrade
 from medcourse.grading.journal import FOLDER, Journal
@@ -42,7 +44,7 @@ def grade_class(
     exercise: str | None = None,
     is_dry: bool = False,
     tier: str | None = None,
-    progress: bool = False,
+    progress: bool | Callable[[int, int], None] = False,
 ) -> ClassGrades:
     """Grade what a class has handed in of a lab.
 
@@ -67,7 +69,7 @@ def grade_class(
     tier
         The weakest sandbox that will do, if not the configured one.
     progress
-        Whether to draw a bar on standard error.
+        Whether to draw a bar on standard error; or what to call with how many submissions were run, of how many.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def grade_class(
         lab = load_lab(root, slug)
         journal = stack.enter_context(Journal(root, slug))
         run = _ClassRun(course, lab, settings_of(course.config, root, tier=tier), journal, started)
-        run.is_dry = is_dry
+        run.is_dry, run.aside = is_dry, read_aside(root, slug)
         if again:
             run.regrade = Regrade(tests_of(lab, exercise) if exercise else None)
         stack.callback(run.close)
@@ -129,6 +131,7 @@ class _ClassRun:
         self.are_penalties_due = False
         self.regrade: Regrade | None = None
         self.is_dry = False  # nothing is written
+        self.aside: list[Aside] = []
         self.recorder: Recorder | None = None
         self.grades: dict[str, StudentGrade] = {}
         self.paths: dict[str, Path] = {}
@@ -180,12 +183,14 @@ class _ClassRun:
 
     def _open_gradebook(self) -> None:
         from medcourse.grading.gradebook import Recorder  # noqa: PLC0415
-        from medcourse.grading.trouble import UnavailableError  # noqa: PLC0415
+        from medcourse.grading.trouble import HeldError, UnavailableError  # noqa: PLC0415
 
         if self.is_dry:
             return
         try:
             self.recorder = Recorder(self.course, self.lab)
+        except HeldError:  # the other run grades the same submissions
+            raise
         except UnavailableError as error:  # the class is graded all the same
             self.trouble = str(error)
 
@@ -221,7 +226,7 @@ class _ClassRun:
 
     # While workers work.
 
-    def grade(self, students: list[str], team: _Team, *, progress: bool) -> None:
+    def grade(self, students: list[str], team: _Team, *, progress: bool | Callable[[int, int], None]) -> None:
         """Grade these students and keep the results as they come."""
         from medcourse.grading.submission import key_of_solution  # noqa: PLC0415
 
@@ -230,15 +235,14 @@ class _ClassRun:
             force = team.start()
             force.warm_up(self.lab, self.settings)
             crew = Crew(force, self.lab, self.settings, calibrates=reference not in self.journal.calibrated)
-            bar = tqdm(total=len(students), file=sys.stderr, disable=not progress, unit="submission", leave=False)
-            with bar:
+            with _progress(progress, len(students)) as advance:
                 for job, outcome in crew.results(self._jobs(students)):
                     if job is None:
                         if not self.is_dry:
                             self.journal.add_calibrated(reference)
                         continue
                     self._take(job, outcome)
-                    bar.update()
+                    advance()
         if self.trouble and self.unrecorded:
             self._try_again()
 
@@ -334,7 +338,20 @@ class _ClassRun:
             self.regrade.changes if self.regrade else [],
             self.regrade.kept if self.regrade else {},
             self.is_dry,
+            self.aside,
         )
+
+
+@contextmanager
+def _progress(wanted: bool | Callable[[int, int], None], total: int) -> Iterator[Callable[[], object]]:
+    """Yield what is to be called after each submission."""
+    if callable(wanted):
+        done = itertools.count(1)
+        wanted(0, total)
+        yield lambda: wanted(next(done), total)
+    else:
+        with tqdm(total=total, file=sys.stderr, disable=not wanted, unit="submission", leave=False) as bar:
+            yield bar.update
 
 
 def _agree(run: "Run", scores: dict[str, float | None] | None) -> bool:

@@ -1,0 +1,38 @@
+// A lab's page: the buttons, and what changes while the class is graded.
+(function () {
+  const box = document.getElementById("class-state");
+  const lab = box.dataset.lab;
+  const pages = `${base_url}/formgrader/class/${lab}`;
+  const api = `${base_url}/formgrader/api/class/${lab}`;
+
+  async function show() {
+    const answer = await fetch(`${pages}/state`);
+    if (!answer.ok) {
+      throw new Error(answer.statusText);
+    }
+    box.innerHTML = await answer.text(); // made and escaped by the server
+    prepare();
+  }
+
+  function complain() {
+    createModal("error-modal", "Error", "The server does not answer. The grading goes on if the server does.");
+  }
+
+  function press(action, button) {
+    button.disabled = true;
+    // jQuery's, for nbgrader puts the XSRF token into it.
+    $.post(`${api}/${action}`).then(show).catch(complain);
+  }
+
+  function prepare() {
+    for (const action of ["grade", "stop"]) {
+      const button = document.getElementById(`class-${action}`);
+      button?.addEventListener("click", () => press(action, button));
+    }
+    if (box.querySelector("[data-running=yes]")) {
+      setTimeout(() => show().catch(complain), 700);
+    }
+  }
+
+  prepare();
+})();

@@ -1,0 +1,6 @@
+{%- extends "nbgrader/manage_students_base.tpl" -%}
+
+{%- block sidebar -%}
+{{ super() }}
+{% include "class_link.html.j2" %}
+{%- endblock -%}

@@ -1,0 +1,52 @@
+"""Grade a class for a page: `python -m medcourse.formgrader.worker ROOT LAB`.
+
+It says on standard output how far it is, `{"done": 3, "of": 20}`, and last `{"grades": ...}` or `{"problem": ...}`, a
+line each. It ends when its standard input does, so that no run outlives the server that could show it.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medcourse.errors import CourseError
+from medcourse.grading.classroom import grade_class
+
+OK, PROBLEM = 0, 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Grade, and return the exit code: 0, or 1 where no class was graded."""
+    root, lab = arguments
+    # What libraries print must not stand between our lines: it goes where errors go.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def say(**said: Any) -> None:
+        answers.write(f"{json.dumps(said)}\n")
+        answers.flush()
+
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        grades = grade_class(Path(root), lab, progress=lambda done, of: say(done=done, of=of))
+        say(grades=grades.as_json())
+    except CourseError as error:
+        say(problem=str(error))
+        return PROBLEM
+    except KeyboardInterrupt:
+        say(problem="stopped; what was graded is kept, and the next run goes on from there")
+        return PROBLEM
+    return OK
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
