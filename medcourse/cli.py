@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--check", action="store_true", help="write nothing, fail if anything is stale")
     build.set_defaults(command=_build)
 
+    publish = commands.add_parser("publish", help="write the tree that students and the public get (needs solutions/)")
+    publish.add_argument("folder", type=Path, metavar="FOLDER", help="new, empty, or as this command left it")
+    publish.add_argument("--json", action="store_true", help="print one JSON object")
+    publish.set_defaults(command=_publish)
+
     _add_grading(commands)
 
     effects = commands.add_parser("effects", help="measure the papers' claims again (needs solutions/)")
@@ -142,6 +147,20 @@ def _build(options: argparse.Namespace) -> int:
         return OK
     changed = release.build(course_root(), options.slugs or None)
     print("\n".join(f"built {path}" for path in changed) or "nothing changed")
+    return OK
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from medcourse.grading import release  # noqa: PLC0415
+    from medcourse.publish import publish  # noqa: PLC0415
+
+    root = course_root()
+    release.check(root)
+    done = publish(root, options.folder)
+    if options.json:
+        print_json({"folder": str(done.folder), "files": len(done.files), "changed": len(done.changed)})
+    else:
+        print(done)
     return OK
 
 

@@ -68,7 +68,7 @@ def test_version(capsys):
     ("arguments", "line"),
     [
         ([], "the following arguments are required: COMMAND (see `medcourse --help`)"),
-        (["publish"], "invalid choice: 'publish'"),
+        (["perish"], "invalid choice: 'perish'"),
         (["lab", "--port", "http"], "argument --port: invalid int value: 'http' (see `medcourse lab --help`)"),
         (["data"], "required: list|get (see `medcourse data --help`)"),
         (["data", "get", "nothing"], "no data set is called 'nothing'"),

@@ -1,13 +1,14 @@
 """Nothing that students must not get is in anything that they get."""
 
 import hashlib
+import html
 import json
 from pathlib import Path
 
 import pytest
 
 from medcourse.grading import release
-from medcourse.grading.leaks import find_leaks, secret_lines, visible_text
+from medcourse.grading.leaks import find_leaks, find_leaks_of_course, secret_lines, secrets_of_course
 from medcourse.grading.notebooks import lesson_notebook, to_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,18 +16,28 @@ MINI = Path(__file__).parent / "data" / "mini_lab.py"
 LABS = sorted((ROOT / "solutions").glob("*.py"))
 
 
-@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
-def test_what_students_get_of_a_lab_holds_no_line_of_its_solution(lab):
+@pytest.fixture(scope="module")
+def secrets():
+    return secrets_of_course(ROOT)
+
+
+def test_what_students_get_holds_no_secret_of_any_lab(secrets):
     # What is built now, as well as what is committed: they may differ while an author works.
     places = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "assignments").rglob("*.ipynb")}
-    lessons = {path.name: to_text(lesson_notebook(path)) for path in sorted((ROOT / "course").glob("*.py"))}
-    package = [path.read_text() for path in sorted((ROOT / "medcourse").rglob("*.py"))]
-    taught = [path.read_text() for path in sorted((ROOT / "course").glob("*.py"))]
-    # Labs share turns of phrase: what students see of another one, by its source, is no secret of this one.
-    elsewhere = [visible_text(other) for other in LABS if other != lab]
-    assert find_leaks(lab, places, public=[*taught, *package, *elsewhere]) == []
-    # A lesson may write out a line that its lab asks for; it may not hold a hidden test or a marking scheme.
-    assert [leak for leak in find_leaks(lab, lessons, public=package) if leak.kind != "solution"] == []
+    lessons = {path.name: to_text(lesson_notebook(path)) for path in sorted((ROOT / "course").glob("[0-9]*.py"))}
+    assert len(places) == len(lessons) == 20
+    assert find_leaks_of_course(ROOT, places | lessons, secrets) == []
+
+
+def test_every_lab_has_secrets_of_each_kind_and_a_planted_one_is_found(secrets):
+    for lab in LABS:
+        own = {line: kind for line, kind in secret_lines(lab).items() if line in secrets}
+        assert set(own.values()) == {"solution", "hidden test", "marking scheme"}, lab.stem
+        planted = {kind: line for line, kind in own.items()}
+        found = find_leaks_of_course(
+            ROOT, {kind: f"<p>{html.escape(line)}</p>" for kind, line in planted.items()}, secrets
+        )
+        assert {(leak.place, leak.line) for leak in found} >= set(planted.items()), lab.stem
 
 
 def test_secrets_are_the_lines_that_say_something_and_stand_nowhere_else():
@@ -37,6 +48,7 @@ def test_secrets_are_the_lines_that_say_something_and_stand_nowhere_else():
     assert secrets["3 points: names small structures and says by what mechanism."] == "marking scheme"
     assert "import numpy as np" not in secrets
     assert "else:" not in secrets
+    assert "testing.award(" not in secret_lines(ROOT / "solutions" / "20_summary.py")
     assert "got = dice(nothing, nothing)" not in secret_lines(MINI, public=["x\n  got = dice(nothing,  nothing)"])
 
 
