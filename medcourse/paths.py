@@ -28,3 +28,8 @@ def course_root() -> Path:
         f"expected a folder with course/ and assignments/, found none at or above {Path.cwd()}: "
         "run this in a checkout of the course or set MEDCOURSE_ROOT"
     )
+
+
+def cache_folder(root: Path) -> Path:
+    """Return the folder for what can be made again from a course: `MEDCOURSE_CACHE` if set, else `build` in it."""
+    return Path(os.environ.get("MEDCOURSE_CACHE") or root / "build").absolute()

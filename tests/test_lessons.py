@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medcourse.execute import execute
+from medcourse.executed import executed
 from medcourse.grading.notebooks import lesson_notebook
 from tests import anatomy
 
@@ -68,13 +68,15 @@ def test_it_is_made_of_short_pieces(path):
 
 
 @each_lesson
-def test_it_runs_and_shows_demos_with_twins_and_figures_with_descriptions(path, tmp_path, record_property):
-    done = execute(lesson_notebook(path), folder=tmp_path)
+def test_it_runs_and_shows_demos_with_twins_and_figures_with_descriptions(path, record_property):
+    found = executed(path)
+    done = found.execution
     record_property("seconds", done.seconds)
     record_property("peak_gb", done.peak_gb)
-    print(f"{path.stem}: {done.seconds:.1f} s, {done.peak_gb:.2f} GB")
+    print(f"{path.stem}: {done.seconds:.1f} s, {done.peak_gb:.2f} GB{', as kept' if found.is_cached else ''}")
     assert anatomy.complaints(done.notebook) == []
     assert anatomy.figures_without_alt(done.notebook) == []
     assert anatomy.demos(done.notebook)
     assert done.peak_gb <= 2
-    assert list(tmp_path.iterdir()) == [], "a lesson leaves no files behind"
+    assert found.files == (), "a lesson leaves no files behind"
+    assert found.unforeseen == (), "a change of these modules would not run the lesson again"
