@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import os
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import dask
 import distributed.utils
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin
 from distributed.comm.registry import backends
+from distributed.security import Security
 
 from medcourse.errors import CourseError
 from medcourse.grading.engines import close_engine, engine_of_this_process
@@ -55,15 +57,18 @@ class ClusterError(CourseError):
 class WarmEngine(WorkerPlugin):
     """Start each worker's engine as soon as the worker is there, those that replace a dead one included."""
 
-    name = "medcourse-engine"
-
     def __init__(self, lab: Lab, settings: Settings, preload: tuple[str, ...]) -> None:
         self.lab, self.settings, self.preload = lab, settings, preload
+        self.version = grader_version()
+        self.name = f"medcourse-{secrets.token_hex(4)}"  # others may grade on the same cluster
 
-    def setup(self, worker: Worker) -> None:
+    async def setup(self, worker: Worker) -> None:
         """Keep the lab, which need not come along with each submission, and start the engine in the background."""
+        if self.version != grader_version():  # as while a cluster is updated: it gets none of the work
+            return
         _labs[_digest(self.lab)] = self.lab
         engine_of_this_process(self.settings.minimum_tier, self.preload).start(self.settings.limits)
+        await worker.set_resources(**_fitness(self.version))
 
     def teardown(self, worker: Worker) -> None:
         """End it, where the worker lives on."""
@@ -117,29 +122,43 @@ class Workforce:
         if self.address:
             try:
                 client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-                versions = set(client.run(grader_version).values())
+                versions = client.run(grader_version)
             except Exception as error:
                 raise ClusterError(f"the workers at {self.address} cannot grade: {_line(error)}") from None
-            if versions != {grader_version()}:
-                raise ClusterError(f"the workers at {self.address} run another version of medcourse: install this one")
-            self.size = len(client.scheduler_info(n_workers=-1)["workers"])
-        client.register_plugin(WarmEngine(lab, settings, preload(lab)))
+            if others := sorted(worker for worker, version in versions.items() if version != grader_version()):
+                raise ClusterError(
+                    f"expected this version of medcourse at {self.address}, another is on {len(others)} of "
+                    f"{len(versions)} workers ({', '.join(others[:3])}): install this one"
+                )
+            self.size = len(versions)
+        plugin = WarmEngine(lab, settings, preload(lab))
+        client.register_plugin(plugin)
         if self.address:
-            self._stack.callback(self._unregister)
+            self._stack.callback(self._unregister, plugin.name)
 
     def calibrate(self, lab: Lab, settings: Settings) -> "Future[str]":
         """Let a worker grade the reference solution and say in one line what is wrong with it, if anything is."""
-        return self.client.submit(_calibrate_here, lab, settings, pure=False, priority=10, retries=3)
+        return self.client.submit(
+            _calibrate_here, lab, settings, pure=False, priority=10, retries=3, resources=self._needs()
+        )
 
     def grade(self, lab: Lab, submission: bytes, settings: Settings) -> "Future[Graded]":
         """Let a worker grade a submission; a worker that dies meanwhile costs a retry."""
-        version = grader_version() if self.address else ""
-        return self.client.submit(_grade_here, _digest(lab), submission, settings, version, pure=False, retries=3)
+        return self.client.submit(
+            _grade_here, _digest(lab), submission, settings, pure=False, retries=3, resources=self._needs()
+        )
 
     def is_lost(self) -> bool:
         """Say whether nobody is there who could do the work."""
         client = self.client
-        return client.status not in {"running", "connecting"} or not client.scheduler_info(n_workers=1)["workers"]
+        if client.status not in {"running", "connecting"}:
+            return True
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        return not any(worker["resources"].keys() >= self._needs().keys() for worker in workers)
+
+    def _needs(self) -> dict[str, float]:
+        """Return what a worker must have to be given work; on this machine each has the same code."""
+        return dict.fromkeys(_fitness(grader_version()), 1) if self.address else {}
 
     def close(self) -> None:
         """End what was started."""
@@ -160,6 +179,8 @@ class Workforce:
         address = re.fullmatch(r"(?:(\w+)://)?[^/\s]+:\d+", self.address or "")
         if not address or address[1] not in {None, *backends}:
             raise ClusterError(f"expected the address of a Dask scheduler as in tcp://host:8786, got {self.address!r}")
+        if address[1] == "tls":
+            _check_certificates()
         try:
             client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
         except Exception as error:  # sockets, addresses, versions: Dask has a kind for each
@@ -194,9 +215,37 @@ class Workforce:
         self._stack.callback(client.close, timeout=5)
         return client
 
-    def _unregister(self) -> None:
+    def _unregister(self, name: str) -> None:
         with contextlib.suppress(Exception):
-            self.client.unregister_worker_plugin(WarmEngine.name)  # type: ignore[no-untyped-call]
+            self.client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
+
+
+def _fitness(version: str) -> dict[str, float]:
+    """Return the resource, as Dask calls it, of workers that grade as this version does."""
+    return {f"medcourse-{version}": IN_FLIGHT}
+
+
+def _check_certificates() -> None:
+    """See whether Dask's configuration names usable certificates, as an address tls:// needs them.
+
+    Raises
+    ------
+    ClusterError
+        They cannot: which, and what to do.
+    """
+    names = "ca-file", "client.cert", "client.key"
+    wanted = {name: dask.config.get(f"distributed.comm.tls.{name}") for name in names}
+    for name, file in wanted.items():
+        if not file or not os.access(file, os.R_OK):
+            found = f"{file}, which cannot be read" if file else "none"
+            setting = "DASK_DISTRIBUTED__COMM__TLS__" + name.upper().replace(".", "__").replace("-", "_")
+            raise ClusterError(f"expected a certificate for tls:// in {setting} (Dask's configuration), got {found}")
+    try:
+        Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise ClusterError(
+            f"the certificates in Dask's configuration, {', '.join(wanted.values())}, cannot be used: {_line(error)}"
+        ) from None
 
 
 def _calibrate_here(lab: Lab, settings: Settings) -> str:
@@ -216,10 +265,8 @@ def _digest(lab: Lab) -> str:
     return hashlib.sha256(f"{lab.slug}\0{lab.release}\0{lab.tests}".encode()).hexdigest()
 
 
-def _grade_here(lab: str, submission: bytes, settings: Settings, version: str) -> Graded:
-    """Grade a submission on a worker; on one of another machine, with the code that this one has."""
-    if version and version != grader_version():
-        raise CourseError(f"the worker {os.uname().nodename} runs another version of medcourse: install the same")
+def _grade_here(lab: str, submission: bytes, settings: Settings) -> Graded:
+    """Grade a submission on a worker."""
     return grade_submission(_labs[lab], submission, settings)
 
 
