@@ -6,21 +6,28 @@ import html
 import itertools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
 from medcourse.plots.figures import Live, bundle, close, describe, rgba
+from medcourse.plots.steps import FRAMES, Steps, caption, choose_steps, value_in_words, words_and_unit
+from medcourse.plots.twins import Frame, Kind, Knob, draw_twin, wanted
 
-_TWIN_WIDTH_PX = 1000  # as wide as a notebook's column; more stills than fit go below
+_SHEET_WIDTH_PX = 1000  # as wide as a notebook's column; more stills than fit go below
 _TITLE_PX = 24
-_UNITS = {"px": "px", "mm": "mm", "um": "µm", "s": "s", "ms": "ms", "hu": "HU", "deg": "°"}
 
 
 def demo(
-    draw: Callable[..., Figure], *, static: Sequence[Mapping[str, Any]] | None = None, **controls: Sequence[Any] | bool
+    draw: Callable[..., Figure],
+    *,
+    static: Sequence[Mapping[str, Any]] | None = None,
+    frames: int = FRAMES,
+    **controls: Sequence[Any] | bool,
 ) -> Live:
     """Let the reader play with a function that draws.
 
@@ -32,6 +39,9 @@ def demo(
     static : sequence of dicts, optional
         The settings shown to a reader without a kernel, one still each; a control that is not named stands at its
         start. If not given, each control in turn is shown lowest, at its start and highest.
+    frames : int
+        How many pictures at most are drawn ahead where the site is made (`medcourse.plots.twins`), of all settings
+        combined; where these are more, each control moves by itself there. Fewer where `draw` is slow.
     **controls
         One for each argument of `draw`. `(low, high, start)` is a slider, of whole numbers if all three are whole;
         a list is a choice, starting with the first; True or False is a box to tick.
@@ -64,7 +74,15 @@ def demo(
     for setting in settings:
         if unknown := set(setting) - set(controls):
             raise CourseError(f"static must name controls of {sorted(controls)}, got {sorted(unknown)}")
-    return Live(play(draw, **controls), _twin(draw, settings))
+    if not settings:
+        raise CourseError("static must hold at least one setting, got none")
+    widget = play(draw, **controls)
+    if not wanted():
+        return Live(widget, _stills([_draw(draw, setting) for setting in settings]))
+    steps = choose_steps(controls, starts, settings, frames)
+    drawn = {at: _draw(draw, steps.setting(at)) for at in steps.at}
+    places = [steps.place(setting) for setting in settings]
+    return Live(widget, _stills([drawn[at] for at in places]), _twin(steps, drawn, places, controls))
 
 
 def _start(name: str, control: Any) -> Any:
@@ -115,17 +133,11 @@ def play(draw: Callable[..., Figure], **controls: Sequence[Any] | bool) -> Any:
     return ipywidgets.VBox([*knobs.values(), picture])
 
 
-def _caption(name: str) -> str:
-    """Write an argument's name for readers: sigma_px becomes sigma (px)."""
-    *words, last = name.split("_")
-    return " ".join([*words, f"({_UNITS[last]})" if words and last in _UNITS else last])
-
-
 def _knob(name: str, control: Any) -> Any:
     import ipywidgets  # noqa: PLC0415
 
     look = {
-        "description": _caption(name),
+        "description": caption(name),
         "value": _start(name, control),
         "style": {"description_width": "initial"},
     }
@@ -151,26 +163,67 @@ def _figure(draw: Callable[..., Figure], values: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _twin(draw: Callable[..., Figure], settings: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw a still for each setting and put them, pixel by pixel, into one figure."""
-    if not settings:
-        raise CourseError("static must hold at least one setting, got none")
-    stills, said = [], []
-    for setting in settings:
-        figure = _figure(draw, setting)
-        title = ", ".join(f"{_caption(name)} = {value}" for name, value in setting.items())
-        said.append(f"{title}: {figure.get_label()}")
-        stills.append((title, rgba(figure)))
-        close(figure)
-    dpi = figure.dpi
-    width = max(pixels.shape[1] for _, pixels in stills)
-    height = max(pixels.shape[0] for _, pixels in stills) + _TITLE_PX
-    columns = max(1, min(len(stills), _TWIN_WIDTH_PX // width))
-    rows = -(-len(stills) // columns)
-    twin = Figure(figsize=(columns * width / dpi, rows * height / dpi), dpi=dpi)
-    for (row, column), (title, pixels) in zip(itertools.product(range(rows), range(columns)), stills, strict=False):
+@dataclass(frozen=True)
+class _Drawn:
+    """A figure drawn with a setting."""
+
+    title: str
+    alt: str
+    pixels: np.ndarray  # (H, W, 4) uint8
+    dpi: float
+
+
+def _draw(draw: Callable[..., Figure], setting: Mapping[str, Any]) -> _Drawn:
+    figure = _figure(draw, setting)
+    title = ", ".join(f"{caption(name)} = {value}" for name, value in setting.items())
+    drawn = _Drawn(title, str(figure.get_label()), rgba(figure), figure.dpi)
+    close(figure)
+    return drawn
+
+
+def _stills(drawn: Sequence[_Drawn]) -> Figure:
+    """Put stills, pixel by pixel, into one figure."""
+    dpi = drawn[-1].dpi
+    width = max(still.pixels.shape[1] for still in drawn)
+    height = max(still.pixels.shape[0] for still in drawn) + _TITLE_PX
+    columns = max(1, min(len(drawn), _SHEET_WIDTH_PX // width))
+    rows = -(-len(drawn) // columns)
+    sheet = Figure(figsize=(columns * width / dpi, rows * height / dpi), dpi=dpi)
+    for (row, column), still in zip(itertools.product(range(rows), range(columns)), drawn, strict=False):
         top = (rows - row) * height
         # Counted from the top left, while figimage counts from the bottom left.
-        twin.figimage(pixels, xo=column * width, yo=top - _TITLE_PX - pixels.shape[0], origin="upper")
-        twin.text((column * width + 6) / (columns * width), (top - _TITLE_PX / 2) / (rows * height), title, va="center")
-    return describe(twin, f"Demo in {len(stills)} stills. {' '.join(said)}")
+        sheet.figimage(still.pixels, xo=column * width, yo=top - _TITLE_PX - still.pixels.shape[0], origin="upper")
+        place = (column * width + 6) / (columns * width), (top - _TITLE_PX / 2) / (rows * height)
+        sheet.text(*place, still.title, va="center")
+    said = " ".join(f"{still.title}: {still.alt}" for still in drawn)
+    return describe(sheet, f"Demo in {len(drawn)} stills. {said}")
+
+
+def _twin(
+    steps: Steps,
+    drawn: Mapping[tuple[int, ...], _Drawn],
+    stills: Sequence[tuple[int, ...]],
+    controls: Mapping[str, Any],
+) -> str:
+    """Return the demo as HTML that needs no kernel."""
+    kinds: dict[type, Kind] = {bool: "checkbox", list: "select", tuple: "range"}
+    knobs = [
+        Knob(
+            words_and_unit(name)[0],
+            kinds[type(controls[name])],
+            [value_in_words(name, value) for value in values],
+            start,
+        )
+        for (name, values), start in zip(steps.values.items(), steps.start, strict=True)
+    ]
+    frames = [
+        Frame(
+            at,
+            picture.pixels,
+            picture.alt,
+            ", ".join(f"{knob.label}: {knob.values[place]}" for knob, place in zip(knobs, at, strict=True)),
+            still=at in stills,
+        )
+        for at, picture in drawn.items()
+    ]
+    return draw_twin(knobs, frames, alone=steps.alone)

@@ -160,13 +160,18 @@ class Live:
         None where nothing can be moved.
     still : Figure
         What to see without a kernel, with alt text.
+    twin : str, optional
+        The same as HTML to play with, where twins are drawn (`medcourse.plots.twins`); the still if not given.
     """
 
     widget: Any
     still: Figure
+    twin: str | None = None
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = bundle(self.still)
+        if self.twin is not None:
+            data["text/html"] = self.twin
         if self.widget is None:
             return dict(data), metadata
         return {**data, **self.widget._repr_mimebundle_(), "text/plain": data["text/plain"]}, metadata
