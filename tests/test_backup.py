@@ -12,6 +12,7 @@ import pytest
 from medcourse import cli
 from medcourse.errors import CourseError
 from medcourse.grading import backup as module
+from medcourse.grading import stores
 from medcourse.grading.backup import back_up, restore
 from medcourse.grading.journal import Journal, secret_seed
 from medcourse.grading.plan import Exercise, Run
@@ -179,7 +180,7 @@ def test_a_gradebook_that_is_damaged_is_not_backed_up_but_may_be_replaced(root, 
 
 def test_it_waits_for_nobody_for_ever(root, tmp_path, monkeypatch):
     back_up(root, tmp_path / "class.backup")
-    monkeypatch.setattr(module, "LOCKED_SECONDS", 0.2)
+    monkeypatch.setattr(stores, "LOCKED_SECONDS", 0.2)
     with closing(sqlite3.connect(root / "gradebook.db", isolation_level=None)) as database:
         database.execute("begin exclusive")
         with pytest.raises(CourseError, match=r"gradebook.db is held by another program"):
@@ -214,8 +215,8 @@ def test_a_disk_that_is_full_leaves_the_old_file(root, tmp_path, monkeypatch, ca
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://db.example/class", "got one at postgresql: its own tools, as pg_dump, back it up"),
-        ("sqlite:///file:gradebook.db?uri=true", "got one at sqlite: name its file"),
+        ("mysql://db.example/class", "expected a gradebook at sqlite:///FILE or postgresql+psycopg://"),
+        ("sqlite:///file:gradebook.db?uri=true", "got another address of SQLite: name its file"),
         ("sqlite:////nowhere/gradebook.db", "expected a gradebook at /nowhere/gradebook.db, found none"),
     ],
 )

@@ -1,16 +1,17 @@
 """nbgrader's database, opened once for a class, with one transaction for all that concerns a submission."""
 
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from nbgrader import api
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy import URL, create_engine, event, inspect, make_url
+from sqlalchemy import URL, create_engine, event, inspect
 from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
 
 from medcourse.errors import CourseError
+from medcourse.grading.address import gradebook_file, gradebook_url, is_server
+from medcourse.grading.locks import bounded, hold_lab, lock_tables, server_engine
 
 
 class _Session(Session):
@@ -24,22 +25,38 @@ class _Session(Session):
 
 
 class OpenGradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no types
-    """nbgrader's gradebook, kept open."""
+    """nbgrader's gradebook, kept open.
+
+    Parameters
+    ----------
+    url
+        Where it is.
+    course_id
+        The course in it.
+    slug
+        A lab that no other run may write meanwhile, see `locks`; None for none.
+    """
 
     begin_statement = "BEGIN"
     db: Any
+    engine: Any
 
-    def __init__(self, url: str, course_id: str) -> None:
-        super().__init__(url, course_id)
+    def __init__(self, url: URL, course_id: str, slug: str | None = None) -> None:
+        self._is_server = is_server(url)
+        super().__init__(bounded(url) if self._is_server else url, course_id)
         self.db.remove()
         self.engine.dispose()
-        self.db = scoped_session(sessionmaker(class_=_Session, autoflush=True, bind=self.engine))
-        self._sources: dict[tuple[str, ...], Any] = {}
-        self._of_student: dict[tuple[str, ...], dict[str, Any]] = {}  # until the next close
-        if self.engine.dialect.name == "sqlite":
+        if self._is_server:
+            self.engine = server_engine(url)
+            if slug is not None:
+                hold_lab(self.engine, course_id, slug)
+        else:
             # Python's driver begins a transaction late; ours asks for the lock before nbgrader does anything.
             event.listen(self.engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
             event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql(self.begin_statement))
+        self.db = scoped_session(sessionmaker(class_=_Session, autoflush=True, bind=self.engine))
+        self._sources: dict[tuple[str, ...], Any] = {}
+        self._of_student: dict[tuple[str, ...], dict[str, Any]] = {}  # until the next close
 
     def close(self) -> None:
         """Forget what was loaded, so that whoever opens it next sees what was written; and stay open."""
@@ -48,9 +65,11 @@ class OpenGradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no typ
         self._of_student.clear()
 
     def begin(self) -> None:
-        """Begin a transaction that is to write: no other process may until it ends."""
+        """Begin a transaction that is to write: no other process may write grades until it ends."""
         self.begin_statement = "BEGIN IMMEDIATE"
-        self.db.connection()
+        connection = self.db.connection()
+        if self._is_server:
+            lock_tables(connection)
 
     def commit(self) -> None:
         """Make what was written since `begin` last."""
@@ -102,51 +121,32 @@ class OpenGradebook(api.Gradebook):  # type: ignore[misc]  # nbgrader has no typ
         return self._sources[kind, *name]
 
 
-def gradebook_file(directory: CourseDirectory, *, is_there: bool = True) -> Path:
-    """Return the file that a gradebook is.
+def open_gradebook(directory: CourseDirectory, slug: str, *, alone: bool = False) -> OpenGradebook:
+    """Open a gradebook that there is: nbgrader would make one.
 
     Parameters
     ----------
     directory
         Of the course.
-    is_there
-        Whether it has to be there.
+    slug
+        A lab that it should know.
+    alone
+        Whether to keep other machines from grading this lab for as long as it is open.
 
     Raises
     ------
     CourseError
-        It is kept by a server, or is not there.
+        There is none that knows the lab; with `alone`, another run has the lab.
     """
-    url = make_url(directory.db_url)
-    path = _file(url)
-    if path is None:
-        kind = url.get_backend_name()
-        advice = "its own tools, as pg_dump, back it up" if kind != "sqlite" else "name its file"
-        raise CourseError(f"expected a gradebook in a file of SQLite, got one at {kind}: {advice}")
-    if is_there and not path.is_file():
-        raise CourseError(f"expected a gradebook at {path}, found none: run `nbgrader generate_assignment`")
-    return path
-
-
-def open_gradebook(directory: CourseDirectory, slug: str) -> OpenGradebook:
-    """Open a gradebook that there is: nbgrader would make one."""
-    url = make_url(directory.db_url)
-    path = _file(url)
+    url = gradebook_url(directory)
+    path = gradebook_file(url)
     is_there = path is None or path.is_file()
     if is_there:
-        engine = create_engine(url)
+        engine = server_engine(url) if is_server(url) else create_engine(url)
         try:
             is_there = inspect(engine).has_table("submitted_assignment")
         finally:
             engine.dispose()
     if not is_there:
         raise CourseError(f"expected a gradebook that knows {slug}: run `nbgrader generate_assignment {slug} --force`")
-    return OpenGradebook(directory.db_url, directory.course_id)
-
-
-def _file(url: URL) -> Path | None:
-    """Return the file of a gradebook; None for one of a server, in memory, or under an address of SQLite's."""
-    named = str(url.database or "")
-    return (
-        Path(named) if url.get_backend_name() == "sqlite" and named and not named.startswith((":", "file:")) else None
-    )
+    return OpenGradebook(url, directory.course_id, slug if alone else None)

@@ -107,10 +107,12 @@ class Course:
 
 
 class Recorder:
-    """The gradebook, open for one run.
+    """The gradebook, open for one run, which has the lab for itself.
 
     Raises
     ------
+    HeldError
+        A run on another machine has the lab.
     UnavailableError
         It is locked or cannot be reached.
     CourseError
@@ -120,10 +122,10 @@ class Recorder:
     def __init__(self, course: Course, lab: Lab) -> None:
         self.course, self.lab = course, lab
         with explained(), quiet():
-            self._book = open_gradebook(course.directory, lab.slug)
+            self._book = open_gradebook(course.directory, lab.slug, alone=True)
             try:
                 self._check()
-                self._converter = _Converter(course, self._book)
+                self._converter = _Converter(course, lab.slug)
                 self._converter.clear()
             except BaseException:
                 self._book.end()
@@ -291,9 +293,9 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
 
     outcome: tuple[dict[str, str], Run] | None = None
 
-    def __init__(self, course: Course, book: OpenGradebook) -> None:
+    def __init__(self, course: Course, slug: str) -> None:
         super().__init__(coursedir=course.directory, config=course.config, log=_LOG)
-        self.course = course
+        self.course, self.slug = course, slug
         self.writer = FilesWriter(parent=self, config=self.config)  # type: ignore[no-untyped-call]
         exporter: Any = NotebookExporter
         self.exporter = exporter(parent=self, config=self.config)
@@ -302,8 +304,9 @@ class _Converter(Autograde):  # type: ignore[misc]  # nbgrader has no types
 
     @property
     def _output_directory(self) -> str:
-        """A folder on the same disk as `autograded/`, out of sight of nbgrader's globs."""
-        return os.path.join(self.coursedir.autograded_directory, ".recording")  # noqa: PTH118  (as nbgrader has it)
+        """A folder of this lab alone on the same disk as `autograded/`, out of sight of nbgrader's globs."""
+        # Another lab may be graded meanwhile. A path of nbgrader's is text.
+        return os.path.join(self.coursedir.autograded_directory, f".recording-{self.slug}")  # noqa: PTH118
 
     def clear(self) -> None:
         """Remove what a run that was killed left behind."""

@@ -12,9 +12,18 @@ from sqlalchemy import exc
 
 from medcourse.errors import CourseError
 
+_OF_DATABASE = (exc.OperationalError, exc.InterfaceError, exc.ProgrammingError, exc.InternalError)
+"""What the database says of itself; DataError and IntegrityError are of what it was given."""
+
+_OTHER_VERSION = "another version of nbgrader made it: run `nbgrader db upgrade`"
+
 
 class UnavailableError(CourseError):
     """The gradebook cannot be written now: what was found stays in the journal."""
+
+
+class HeldError(UnavailableError):
+    """Another run, perhaps on another machine, grades the lab."""
 
 
 @contextlib.contextmanager
@@ -51,8 +60,8 @@ def explained(place: Path | None = None, student: str = "") -> Iterator[None]:
 def _unavailable(error: BaseException | None, place: Path | None) -> str:
     """Return what is wrong with the database or the disk, empty where the trouble is of one submission."""
     while error is not None:
-        if isinstance(error, exc.OperationalError | exc.InterfaceError) or type(error) is exc.DatabaseError:
-            return _line(error.orig or error)
+        if isinstance(error, _OF_DATABASE) or type(error) is exc.DatabaseError:
+            return _OTHER_VERSION if _is_other_version(error.orig) else _line(error.orig or error)
         if isinstance(error, OSError):
             everywhere = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
             ours = place is not None and str(error.filename or "").startswith(str(place.parents[1]))
@@ -60,6 +69,12 @@ def _unavailable(error: BaseException | None, place: Path | None) -> str:
                 return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _is_other_version(error: BaseException | None) -> bool:
+    """Say whether a table or a column is not there."""
+    said = str(error).startswith(("no such column", "no such table"))
+    return said or getattr(error, "sqlstate", None) in {"42P01", "42703"}
 
 
 def _line(error: BaseException) -> str:
