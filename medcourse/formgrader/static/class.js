@@ -24,7 +24,18 @@
     $.post(`${api}/${action}`).then(show).catch(complain);
   }
 
+  // JupyterLab shows formgrader in a frame that may not download; the page around it may.
+  function download(event) {
+    if (window !== window.top) {
+      event.preventDefault();
+      const link = window.parent.document.createElement("a");
+      link.href = event.currentTarget.href;
+      link.click();
+    }
+  }
+
   function prepare() {
+    document.getElementById("class-csv")?.addEventListener("click", download);
     for (const action of ["grade", "stop"]) {
       const button = document.getElementById(`class-${action}`);
       button?.addEventListener("click", () => press(action, button));
