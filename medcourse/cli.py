@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from medcourse import __version__
+from medcourse.cli_check import add_check_command
 from medcourse.cli_class import OK, PROBLEM, add_class_commands, print_json
 from medcourse.errors import CourseError
 from medcourse.paths import course_root
@@ -32,7 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Report misuse as any other bad input: in one line."""
+    """Report misuse as any other bad input, in one line, and take options wherever they stand."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Let an optional argument follow an option, as NOTEBOOK in `check LAB --json NOTEBOOK`.
+
+        By itself argparse gives up on it at the option.
+        """
+        if self._subparsers is not None or self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
 
     def error(self, message: str) -> NoReturn:
         raise CourseError(f"{message} (see `{self.prog} --help`)")
@@ -94,12 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_grading(commands: Any) -> None:
-    check = commands.add_parser("check", help="grade your own work")
-    check.add_argument("lab", metavar="LAB", help="the unit, as in 10_unet")
-    check.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK", help="default: the one in your workspace")
-    check.add_argument("--json", action="store_true", help="print one JSON object")
-    check.set_defaults(command=_check)
-
+    add_check_command(commands)
     add_class_commands(commands)
 
     leaderboard = commands.add_parser("leaderboard", help="rank a class in a challenge, from what was graded")
@@ -161,24 +172,6 @@ def _publish(options: argparse.Namespace) -> int:
         print_json({"folder": str(done.folder), "files": len(done.files), "changed": len(done.changed)})
     else:
         print(done)
-    return OK
-
-
-def _check(options: argparse.Namespace) -> int:
-    from medcourse import workspace  # noqa: PLC0415
-    from medcourse.grading.check import check  # noqa: PLC0415
-
-    notebook = options.notebook or workspace.default_workspace() / "labs" / f"{options.lab}.ipynb"
-    result = check(options.lab, notebook, root=course_root())
-    if options.json:
-        print_json(result.as_json())
-        return OK
-    for exercise in result.exercises:
-        print(f"{exercise.score:g}/{exercise.points:g}  {exercise.id}  {exercise.message}".rstrip())
-    for note in result.notes:
-        print(f"note: {note}")
-    tests = "hidden tests included" if result.hidden else "by the tests that you can read"
-    print(f"{result.lab}: {result.score:g} of {result.max:g} points, {tests}")
     return OK
 
 

@@ -74,6 +74,10 @@ def test_version(capsys):
         (["data", "get", "nothing"], "no data set is called 'nothing'"),
         (["check", "99_nothing"], "unknown lab '99_nothing', expected one of: 00_mini"),
         (["check", "00_mini"], "found no file at"),
+        (["check"], "expected the name of a lab or --all, got both or neither"),
+        (["check", "00_mini", "--all"], "expected the name of a lab or --all, got both or neither"),
+        (["check", "00_mini", "--jason", "a.ipynb"], "unrecognized arguments: --jason"),
+        (["check", "00_mini", "a.ipynb", "b.ipynb"], "unrecognized arguments: b.ipynb"),
         (["build", "99_nothing"], "unknown lab '99_nothing'"),
         (["build", "--check", "00_mini"], "--check looks at all units, got 00_mini: leave the names out"),
         (["effects", "99_nothing"], "no lab '99_nothing' with a reference solution here; there are: 00_mini"),
@@ -138,9 +142,25 @@ def test_check_grades_the_lab_in_the_workspace(root, tmp_path, capsys):
     assert all(set(exercise) == {"id", "points", "score", "message"} for exercise in result["exercises"])
 
     assert cli.main(["check", "00_mini", str(notebook)]) == 0
-    out = capsys.readouterr().out.splitlines()
-    assert out[-1] == f"00_mini: 0 of {result['max']:g} points, hidden tests included"
-    assert out[0].startswith(f"0/{result['exercises'][0]['points']:g}  {result['exercises'][0]['id']}  ")
+    *exercises, total, so_far = capsys.readouterr().out.splitlines()
+    assert total.endswith(f"  00_mini: 0 of {result['max']:g} points, hidden tests included")
+    assert so_far.startswith(f"so far: 0 of 1 labs checked, 0 of {result['max']:g} points")
+    assert (
+        exercises[0][2:] == f"0/{result['exercises'][0]['points']:g}  {result['exercises'][0]['id']}  not answered yet"
+    )
+
+
+def test_an_option_may_stand_anywhere(root, tmp_path, capsys):
+    notebook = tmp_path / "mine.ipynb"
+    shutil.copy(root / "assignments" / "00_mini" / "00_mini.ipynb", notebook)
+    for arguments in (
+        ["--json", "00_mini", notebook],
+        ["00_mini", "--json", notebook],
+        ["00_mini", notebook, "--json"],
+    ):
+        capsys.readouterr()
+        assert cli.main(["check", *map(str, arguments)]) == 0
+        assert json.loads(capsys.readouterr().out)["lab"] == "00_mini"
 
 
 def test_data_list(capsys):

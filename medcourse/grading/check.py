@@ -1,13 +1,17 @@
 """Grade one notebook: a person's own work, on their own machine."""
 
+import hashlib
+import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medcourse import __version__
 from medcourse.errors import CourseError
 from medcourse.grading import cells
 from medcourse.grading.engines import engine_of_this_process
+from medcourse.grading.hints import hints_of
 from medcourse.grading.notebooks import lab_notebook, read_notebook
 from medcourse.grading.plan import Exercise, Limits, graded_cells
 from medcourse.grading.release import check_slug, lab_path, release_path
@@ -30,12 +34,18 @@ class CheckResult:
         Whether the hidden tests were run too, or only what the student can read.
     notes
         What a person should know besides: cells that were mended, cells that failed.
+    hints
+        The lab's hint for each answer that has one, by the answer's grade_id.
+    key
+        A digest of what the verdicts follow from, see `OwnWork`.
     """
 
     lab: str
     exercises: list[Exercise]
     hidden: bool
     notes: list[str] = field(default_factory=list)
+    hints: dict[str, str] = field(default_factory=dict)
+    key: str = ""
 
     @property
     def score(self) -> float:
@@ -72,13 +82,9 @@ def check(lab: str, notebook: Path, *, root: Path, limits: Limits | None = None)
     CourseError
         Unknown lab; no notebook there, or something that is none; a course that is not built or does not run.
     """
-    check_slug(root, lab)
-    released = release_path(root, lab)
-    if not released.is_file():
-        raise CourseError(f"expected {released}, found none: run `medcourse build`")
-    clean, notes = splice(read_notebook(released), read_notebook(notebook))
-    hidden = lab_path(root, lab).is_file()
-    if hidden:
+    work = own_work(lab, notebook, root=root)
+    clean, notes = work.clean, list(work.notes)
+    if work.hidden:
         put_in_hidden_tests(clean, lab_notebook(lab_path(root, lab)))
     todo = graded_cells(clean)
     engine = engine_of_this_process(PLAIN, imports_of(todo))
@@ -89,7 +95,61 @@ def check(lab: str, notebook: Path, *, root: Path, limits: Limits | None = None)
         for name, message in run.failed.items()
         if not (name in answers and message == cells.NOT_ANSWERED)
     ]
-    return CheckResult(lab, run.exercises, hidden, notes)
+    return CheckResult(lab, run.exercises, work.hidden, notes, work.hints, work.key)
+
+
+@dataclass(frozen=True)
+class OwnWork:
+    """A notebook of a lab, ready to be run.
+
+    Attributes
+    ----------
+    clean
+        The released notebook with the person's answers in it.
+    notes
+        What had to be mended.
+    hidden
+        Whether this course has the hidden tests.
+    key
+        A digest of everything that the verdicts follow from: the same key, the same verdicts.
+    begun
+        Whether it differs from what was released.
+    """
+
+    clean: Any
+    notes: list[str]
+    hidden: bool
+    key: str
+    begun: bool
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """The hint for each answer that has one."""
+        return hints_of(self.clean)
+
+    @property
+    def max(self) -> float:
+        """Points that tests give; written questions are graded by people."""
+        return sum(cell.points or 0 for cell in graded_cells(self.clean))
+
+
+def own_work(lab: str, notebook: Path, *, root: Path) -> OwnWork:
+    """Read a notebook of a lab, running nothing; parameters and errors as for `check`."""
+    check_slug(root, lab)
+    released = release_path(root, lab)
+    if not released.is_file():
+        raise CourseError(f"expected {released}, found none: run `medcourse build`")
+    clean, notes = splice(read_notebook(released), read_notebook(notebook))
+    source = lab_path(root, lab)
+    hidden = source.is_file()
+    truth = hashlib.sha256(source.read_bytes() if hidden else b"").hexdigest()
+    key = _key(clean, truth)
+    return OwnWork(clean, notes, hidden, key, begun=key != _key(read_notebook(released), truth))
+
+
+def _key(clean: Any, truth: str) -> str:
+    todo = [asdict(cell) for cell in graded_cells(clean)]
+    return hashlib.sha256(json.dumps([__version__, truth, own_seed(), todo]).encode()).hexdigest()
 
 
 def own_seed() -> int:
