@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,22 +76,34 @@ def draw_section(
     pixel_mm
         Height and width of a pixel: what is drawn is round in millimetres, not in pixels.
     """
+    width_mm = abs(float(np.diff(ax.get_xlim())[0])) * pixel_mm[1]
+    for kind, *centre_mm, radius_mm in cut_balls(
+        detections, axis=axis, place_mm=place_mm, step_mm=step_mm, width_mm=width_mm
+    ):
+        row, column = (centre / mm for centre, mm in zip(centre_mm, pixel_mm, strict=True))
+        high, wide = (radius_mm / mm for mm in pixel_mm)
+        patch = _patch(LOOKS[kind], row, column, high, wide)
+        patch.set_path_effects([withStroke(linewidth=2.8, foreground="black")])
+        patch.set_gid(kind)
+        ax.add_patch(patch)
+
+
+def cut_balls(
+    detections: Detections, *, axis: int, place_mm: float, step_mm: float, width_mm: float
+) -> Iterator[tuple[str, float, float, float]]:
+    """Go through the marks of a slice: kind, down and right of the first pixel's middle, and radius, in millimetres.
+
+    `width_mm` is that of the picture: no mark is too small to be seen in it.
+    """
     rest = [a for a in range(3) if a != axis]
-    width = abs(float(np.diff(ax.get_xlim())[0])) * pixel_mm[1]
     for kind, balls in detections.items():
         for ball in balls:
             away = abs(ball[axis] - place_mm)
-            if away > max(ball[3], step_mm / 2):
-                continue
-            cut = np.sqrt(max(ball[3] ** 2 - away**2, 0.0))
-            # The mark stands around the finding, not on it, and is never too small to be seen.
-            radius_mm = max(cut + 0.006 * width, 0.015 * width)
-            row, column = (ball[a] / mm for a, mm in zip(rest, pixel_mm, strict=True))
-            high, wide = (radius_mm / mm for mm in pixel_mm)
-            patch = _patch(LOOKS[kind], row, column, high, wide)
-            patch.set_path_effects([withStroke(linewidth=2.8, foreground="black")])
-            patch.set_gid(kind)
-            ax.add_patch(patch)
+            if away <= max(ball[3], step_mm / 2):
+                cut = np.sqrt(max(ball[3] ** 2 - away**2, 0.0))
+                # The mark stands around the finding, not on it.
+                radius_mm = max(cut + 0.006 * width_mm, 0.015 * width_mm)
+                yield kind, float(ball[rest[0]]), float(ball[rest[1]]), float(radius_mm)
 
 
 def _patch(look: Look, row: float, column: float, high: float, wide: float) -> Patch:

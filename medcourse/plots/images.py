@@ -330,9 +330,7 @@ def draw_scale_bar(ax: Axes, spacing: float, unit: str) -> None:
     """
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
-    longest = (right - left) * spacing / 4
-    power = 10.0 ** np.floor(np.log10(longest))
-    length = max(step * power for step in (1, 2, 5) if step * power <= longest * (1 + 1e-9))
+    length = round_length((right - left) * spacing)
     width = length / spacing
     # The y axis of an image points down, that of a coronal slice up: (top - bottom) carries the sign.
     x, y = right - 0.04 * (right - left) - width, bottom + 0.04 * (top - bottom)
@@ -349,6 +347,13 @@ def draw_scale_bar(ax: Axes, spacing: float, unit: str) -> None:
         va="bottom",
         path_effects=[withStroke(linewidth=1.5, foreground="black")],
     )
+
+
+def round_length(width: float) -> float:
+    """Return the length of a scale bar: 1, 2 or 5 times a power of ten, a quarter of a picture's width at most."""
+    longest = width / 4
+    power = 10.0 ** np.floor(np.log10(longest))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= longest * (1 + 1e-9)))
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -19,24 +19,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
 from medcourse.plots.demos import play
-from medcourse.plots.detections import Detections, as_detections, as_shells, draw_section, in_words, through
-from medcourse.plots.figures import Live, describe, panels
-from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, label_colours, paint, show_image
+from medcourse.plots.detections import as_shells, in_words, through
+from medcourse.plots.figures import Live, describe
+from medcourse.plots.images import Limits
 from medcourse.plots.nifti import to_nifti
+from medcourse.plots.scenes import PLANES, Scene, Spacing, as_scene
+from medcourse.plots.twins import wanted
+from medcourse.plots.volume_twins import draw_volume_twin
 
 BACKENDS = ("auto", "niivue", "slider", "static", "itkwidgets")
-PLANES = {"axial": 0, "coronal": 1, "sagittal": 2}
-Spacing = tuple[float, float, float]
+_STILLS = 4
 
 WATCHDOG_S = 6.0  # itkwidgets needs about 3 s where it reaches the internet
 
@@ -46,7 +46,7 @@ def show_slices(
     labels: Any = None,
     *,
     spacing_mm: Spacing = (1.0, 1.0, 1.0),
-    n: int = 4,
+    n: int = _STILLS,
     at_mm: Sequence[float] | None = None,
     detections: Mapping[str, Any] | None = None,
     plane: str = "axial",
@@ -96,7 +96,7 @@ def show_slices(
     >>> show_slices(np.zeros((8, 4, 4)), spacing_mm=(2, 1, 1), n=2).get_label()
     '2 axial slices, 4 to 12 mm, of a volume of 8 by 4 by 4 voxels (z, y, x).'
     """
-    scene = _scene(volume, labels, spacing_mm, limits, plane, detections=detections)
+    scene = as_scene(volume, labels, spacing_mm, limits, plane, detections=detections)
     places = scene.places(n, at_mm)
     columns = min(len(places), 4)  # more would be shrunk on a page
     figure, axes = scene.panels(-(-len(places) // columns), columns, panel_inches)
@@ -166,118 +166,25 @@ def view_volume(
     """
     if backend not in BACKENDS:
         raise CourseError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    at_mm = through(detections, PLANES.get(plane or "axial", 0))
     still = show_slices(
         volume,
         labels,
         spacing_mm=spacing_mm,
-        at_mm=through(detections, PLANES.get(plane or "axial", 0)),
+        at_mm=at_mm,
         detections=detections,
         plane=plane or "axial",
         limits=limits,
         alt=alt,
     )
+    scene = as_scene(volume, labels, spacing_mm, limits, plane, detections=detections)
+    twin = draw_volume_twin(scene, scene.places(_STILLS, at_mm).tolist(), str(still.get_label())) if wanted() else None
     if backend == "static":
-        return Live(None, still)
-    scene = _scene(volume, labels, spacing_mm, limits, plane, detections=detections)
-    return Live(_itkwidgets(scene) if backend == "itkwidgets" else _widget(scene, backend), still)
+        return Live(None, still, twin)
+    return Live(_itkwidgets(scene) if backend == "itkwidgets" else _widget(scene, backend), still, twin)
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """What is looked at: checked once, drawn by every viewer."""
-
-    voxels: np.ndarray  # (Z, Y, X)
-    marks: np.ndarray | None  # (Z, Y, X), 0 ... n
-    colours: np.ndarray | None  # (n + 1, 3), so that an object keeps its colour from slice to slice
-    spacing_mm: Spacing
-    limits: Limits
-    plane: str | None  # None: all of them, where the viewer can
-    detections: Detections
-
-    @property
-    def axis(self) -> int:
-        return PLANES[self.plane or "axial"]
-
-    @property
-    def depth(self) -> int:
-        return int(self.voxels.shape[self.axis])
-
-    @property
-    def step_mm(self) -> float:
-        """Distance between slices."""
-        return self.spacing_mm[self.axis]
-
-    @property
-    def pixel_mm(self) -> tuple[float, float]:
-        """Height and width of a pixel in a slice."""
-        height, width = (step for axis, step in enumerate(self.spacing_mm) if axis != self.axis)
-        return height, width
-
-    def places(self, n: int, at_mm: Sequence[float] | None) -> np.ndarray:
-        """Return the numbers of n slices, evenly spaced, or of those nearest to places in millimetres."""
-        if at_mm is None:
-            if n < 1:
-                raise CourseError(f"n must be at least 1 slice, got {n}")
-            n = min(n, self.depth)
-            return ((np.arange(n) + 0.5) * self.depth / n).astype(int)  # the first and the last slice are mostly empty
-        wanted = np.rint(np.asarray(at_mm, float) / self.step_mm)
-        if wanted.ndim != 1 or not len(wanted) or not ((wanted >= 0) & (wanted < self.depth)).all():
-            reach = (self.depth - 1) * self.step_mm
-            raise CourseError(f"at_mm must hold places from 0 to {reach:g} mm, got {list(at_mm)}")
-        return wanted.astype(int)
-
-    def panels(self, rows: int, columns: int, width_inches: float) -> tuple[Figure, np.ndarray]:
-        """Make panels with the proportions of a slice, and room for its title."""
-        height, width = (size for axis, size in enumerate(self.voxels.shape) if axis != self.axis)
-        proportion = height * self.pixel_mm[0] / (width * self.pixel_mm[1])
-        return panels(rows, columns, width_inches=width_inches, height_inches=width_inches * proportion + 0.25)
-
-    def draw(self, ax: Axes, place: int, *, scale_bar: bool = True) -> Figure:
-        """Draw one slice."""
-        image = self.voxels.take(place, self.axis)
-        title = f"{'zyx'[self.axis]} = {place * self.step_mm:g} mm"
-        figure = show_image(image, title, limits=self.limits, ax=ax)
-        if self.marks is not None and self.colours is not None:
-            ax.imshow(paint(self.marks.take(place, self.axis), self.colours, fill=0.25), interpolation="nearest")
-        ax.set_aspect(self.pixel_mm[0] / self.pixel_mm[1])
-        if self.axis != PLANES["axial"]:
-            ax.invert_yaxis()  # z grows towards the head, which is up
-        place_mm = place * self.step_mm
-        draw_section(
-            ax, self.detections, axis=self.axis, place_mm=place_mm, step_mm=self.step_mm, pixel_mm=self.pixel_mm
-        )
-        if scale_bar:
-            draw_scale_bar(ax, self.pixel_mm[1], "mm")
-        return figure
-
-
-def _scene(
-    volume: Any,
-    labels: Any,
-    spacing_mm: Spacing,
-    limits: Limits | None,
-    plane: str | None,
-    *,
-    detections: Mapping[str, Any] | None = None,
-) -> _Scene:
-    voxels = as_array(volume)
-    if voxels.ndim != 3 or not voxels.size:
-        raise CourseError(f"volume must have shape (Z, Y, X), got {voxels.shape}: index or squeeze it")
-    if voxels.dtype.kind not in "buif":
-        raise CourseError(f"volume must hold real numbers, got {voxels.dtype}")
-    if np.shape(spacing_mm) != (3,) or not all(0 < step < np.inf for step in spacing_mm):
-        raise CourseError(f"spacing_mm must be three positive numbers (z, y, x), got {spacing_mm}")
-    if plane is not None and plane not in PLANES:
-        raise CourseError(f"plane must be one of {', '.join(PLANES)}, got {plane!r}")
-    if limits is None:
-        low, high = float(np.nanmin(voxels)), float(np.nanmax(voxels))
-        limits = low, high if high > low else low + 1  # a volume of one value has no range
-    marks = None if labels is None else as_labels(labels, voxels.shape)
-    colours = None if marks is None else label_colours(marks, reach=1)
-    return _Scene(voxels, marks, colours, spacing_mm, limits, plane, as_detections(detections))
-
-
-def _widget(scene: _Scene, backend: str) -> Any:
+def _widget(scene: Scene, backend: str) -> Any:
     if backend == "niivue":
         _require("niivue", "ipyniivue", command="pip install ipyniivue")
     niivue = backend == "niivue" or (backend == "auto" and find_spec("ipyniivue"))
@@ -292,14 +199,14 @@ def _require(backend: str, *packages: str, command: str) -> None:
         )
 
 
-def _slider(scene: _Scene) -> Any:
+def _slider(scene: Scene) -> Any:
     def draw(slice: int) -> Figure:  # noqa: A002  (the word that the reader sees beside the slider)
         return scene.draw(scene.panels(1, 1, 4.0)[1][0, 0], slice)
 
     return play(draw, slice=(0, scene.depth - 1, scene.depth // 2))
 
 
-def _niivue(scene: _Scene) -> Any:
+def _niivue(scene: Scene) -> Any:
     import ipywidgets  # noqa: PLC0415
     from ipyniivue import NiiVue, SliceType, Volume  # noqa: PLC0415  (half a second)
 
@@ -345,7 +252,7 @@ def _lookup(colours: np.ndarray) -> dict[str, Any]:
     return {"R": red, "G": green, "B": blue, "A": [0, *[255] * (n - 1)], "I": list(range(n)), "labels": [""] * n}
 
 
-def _itkwidgets(scene: _Scene) -> Any:
+def _itkwidgets(scene: Scene) -> Any:
     """Open ITK's viewer in this cell, and return a box that stays empty unless `_watch` has to fill it."""
     import ipywidgets  # noqa: PLC0415
 
