@@ -1,7 +1,7 @@
 # `make lab` to learn, `make test` to know that all of it works. Each sets up what it needs, in .venv.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test check chromium
+.PHONY: help lab site test check chromium
 
 PYTHON ?= python3
 # Tests run in as many processes, each of which may take 2 GB.
@@ -12,11 +12,15 @@ INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constr
 
 help:
 	@echo "make lab     open JupyterLab on the lessons and labs   (PORT=8899 WORKSPACE=folder; CHECK=1 starts, asks, stops)"
+	@echo "make site    the course as web pages, in build/site   (OUT=folder; OPEN=1 shows them)"
 	@echo "make check   style, types, layers, and whether assignments/ is as built"
 	@echo "make test    check, then everything that can be run"
 
 lab: .venv/lab.stamp
 	$(ENTER) medcourse lab $(if $(CHECK),--check) $(if $(PORT),--port "$(PORT)") $(if $(WORKSPACE),"$(WORKSPACE)")
+
+site: .venv/site.stamp
+	$(ENTER) medcourse site $(if $(OUT),--out "$(OUT)") $(if $(OPEN),--open)
 
 check: .venv/test.stamp
 	$(ENTER) ruff check
@@ -27,11 +31,16 @@ check: .venv/test.stamp
 
 test: check chromium .venv/proxy.stamp
 	$(ENTER) medcourse lab --check
+	$(ENTER) python -m medcourse.site.assets
 	$(ENTER) pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .venv/lab.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .
 	touch $@
+
+.venv/site.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[site]"
+	touch $@ .venv/lab.stamp
 
 .venv/test.stamp: pyproject.toml constraints.txt | solutions .venv/bin/python
 	$(INSTALL) -e ".[test,itk,hub,site]"

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from medcourse import __version__
 from medcourse.cli_check import add_check_command
 from medcourse.cli_class import OK, PROBLEM, add_class_commands, print_json
+from medcourse.cli_site import add_site_command
 from medcourse.errors import CourseError
 from medcourse.paths import course_root
 
@@ -102,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     data_get.add_argument("name", metavar="NAME", help="as `medcourse data list` calls it")
     data_get.add_argument("--json", action="store_true", help="print one JSON object")
     data_get.set_defaults(command=_data_get)
+
+    add_site_command(commands)
 
     doctor = commands.add_parser("doctor", help="look at what this machine offers the course")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")

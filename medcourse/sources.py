@@ -136,7 +136,7 @@ class _Reader:
         if self._path((*module, name)) is not None:
             return (*module, name)
         path = self._path(module)
-        owner = _lazy_names(path, path.stat().st_mtime_ns).get(name) if path is not None else None
+        owner = lazy_names(path).get(name) if path is not None else None
         return (*module, owner) if owner else None
 
     def _path(self, module: tuple[str, ...]) -> Path | None:
@@ -159,13 +159,16 @@ class _Reader:
             self.found |= set(path.parent.rglob("*.py"))
 
 
+def lazy_names(init: Path) -> Mapping[str, str]:
+    """Read off a package's `lazy_loader.attach` which module each public name is from; a public module is its own."""
+    return _read_lazy_names(init, init.stat().st_mtime_ns)
+
+
 @cache
-def _lazy_names(init: Path, _mtime_ns: int) -> Mapping[str, str]:
-    """Read off `lazy_loader.attach(..., submod_attrs={module: [name, ...]})` which module each name is from."""
+def _read_lazy_names(init: Path, _mtime_ns: int) -> Mapping[str, str]:
     for node in ast.walk(ast.parse(init.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "attach":
-            for keyword in node.keywords:
-                if keyword.arg == "submod_attrs":
-                    modules: dict[str, list[str]] = ast.literal_eval(keyword.value)
-                    return {name: module for module, names in modules.items() for name in names}
+            said = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+            names = {name: module for module, names in said.get("submod_attrs", {}).items() for name in names}
+            return {**{module: module for module in said.get("submodules", [])}, **names}
     return {}

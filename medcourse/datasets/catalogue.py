@@ -115,6 +115,7 @@ def _tracking_challenge(row: dict[str, str]) -> Download:
 CATALOGUE: dict[str, Download] = {
     row["name"]: _tracking_challenge(row) for row in _read_rows() if row["name"] in _SHA256
 }
+"""What `fetch` downloads, by name."""
 
 
 def load_catalogue() -> Any:

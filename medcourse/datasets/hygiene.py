@@ -36,6 +36,7 @@ BASIC_PROFILE: dict[str, str] = {
     **dict.fromkeys(["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"], "U"),
     "ReferencedSOPInstanceUID": "U",
 }
+"""What DICOM's basic profile does with each attribute: X, Z, D or U, as the comment above says."""
 IDENTITY_REMOVED, BURNED_IN = "PatientIdentityRemoved", "BurnedInAnnotation"
 DUMMIES = {"", "anonymous", "anonymized", "anonymised", "removed", "none", "unknown", "0", "19000101", "000000"}
 SAME_PLACE_MM = 0.05

@@ -1,0 +1,69 @@
+"""Sphinx's settings for the course as a site. `medcourse site` copies this folder beside the pages that it writes."""
+
+import medcourse
+
+project = "Deep Learning in Medical Imaging"
+author = "The medcourse authors"
+copyright = "the medcourse authors; code BSD 3-Clause, text and figures CC BY 4.0"  # noqa: A001  (Sphinx's name)
+release = version = medcourse.__version__
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "medcourse.site.docstrings",
+]
+exclude_patterns = ["_static", "_templates", "conf.py"]
+templates_path = ["_templates"]
+
+# Lessons come with their outputs: medcourse/executed.py.
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars
+# Demos show their twins, for no kernel is there to answer the widget.
+nb_mime_priority_overrides = [("*", "text/html", 0)]
+nb_ipywidgets_js = {}
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
+myst_heading_anchors = 3
+myst_dmath_double_inline = True
+
+# Nothing is fetched from elsewhere: a page works in a hospital's network, and tells nobody who reads it.
+mathjax_path = "mathjax/tex-chtml.js"
+mathjax3_config = {"options": {"enableMenu": False}}  # whose entries would load what is not here
+
+nitpicky = True
+# Types in docstrings are written for people, "int, optional"; names of our own must be there.
+nitpick_ignore_regex = [(r"py:.*", r"(?!medcourse).*")]
+default_role = "code"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_permalinks_icon = "#"
+html_theme_options = {
+    "logo": {"text": project, "alt_text": ""},
+    "home_page_in_toc": True,
+    "show_navbar_depth": 1,
+    "show_toc_level": 2,
+    "search_bar_text": "Search the course",
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "use_sidenotes": False,
+    "back_to_top_button": False,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}

@@ -1,0 +1,63 @@
+"""Docstrings for Sphinx: written to be read in a terminal, shown on a page without a change to their text.
+
+What is no markup there (`2 |A and B|`, `B*`) is none here; fields of a `Bunch` become a list; references are numbered.
+"""
+
+import re
+from typing import Any
+
+_NAME_OF_ARGUMENT = re.compile(r"\s*\*{1,2}\w+(\s*:.*)?$")
+_QUOTED = re.compile(r"(`[^`]*`)")
+_REFERENCE = re.compile(r"^\.\. \[(\d+)\] ")
+_FIELD = re.compile(r"( {4,})(\w+(?:, \w+)*) : ")
+_LISTED = ("Returns", "Yields")
+
+
+def as_markup(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Turn a docstring, given as lines, into what docutils and napoleon read; in place."""
+    escaped = _escape(lines)
+    lines[:] = _list_fields(escaped)
+
+
+def _escape(lines: list[str]) -> list[str]:
+    """Escape asterisks and bars outside of code, and name references by plain numbers."""
+    found = []
+    in_example = False
+    for line in lines:
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if in_example or _NAME_OF_ARGUMENT.match(line):
+            found.append(line)
+            continue
+        parts = _QUOTED.split(_REFERENCE.sub(r"\1. ", line))
+        parts[::2] = [re.sub(r"\[(\d+)\]_", r"[\1]", re.sub(r"([*|])", r"\\\1", part)) for part in parts[::2]]
+        found.append("".join(parts))
+    return found
+
+
+def _list_fields(lines: list[str]) -> list[str]:
+    """Make `name : kind` inside of what is returned an item of a list; each on a line was one for the eye already."""
+    found: list[str] = []
+    section = ""
+    items: list[int] = []  # indentation of the items that are open, the innermost last
+    for number, line in enumerate(lines):
+        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
+            section, items = line.strip(), []
+        field = _FIELD.match(line) if section in _LISTED else None
+        indent = len(line) - len(line.lstrip())
+        if field:
+            items = [*(each for each in items if each < indent), indent]
+            found += ["", f"{field[1]}- `{field[2]}` : {line[field.end() :]}"]
+        elif items and line.strip():
+            if indent < items[-1]:
+                items = [each for each in items if each <= indent]
+                found.append("")
+            found.append(" " * (items[-1] + 2) + line.lstrip() if items else line)
+        else:
+            found.append(line)
+    return found
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect to Sphinx, before napoleon reads the sections."""
+    app.connect("autodoc-process-docstring", as_markup, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
