@@ -8,6 +8,7 @@ in JupyterLab's menu.
 What differs between installations is read from the environment:
 
 MEDCOURSE_EXCHANGE      folder that instructor and students share (default: nbgrader's own)
+MEDCOURSE_STUDENT       who hands in (default: the operating system's user)
 MEDCOURSE_GRADEBOOK     SQLAlchemy address of the gradebook (default: gradebook.db in this folder)
 MEDCOURSE_CELL_SECONDS  how long one cell of a submission may take (default: 60)
 MEDCOURSE_TIER          the weakest sandbox that will do: namespaces, landlock or plain (default: landlock)
@@ -27,6 +28,8 @@ c.CourseDirectory.source_directory = "build/source"
 c.CourseDirectory.release_directory = "assignments"
 if "MEDCOURSE_GRADEBOOK" in os.environ:
     c.CourseDirectory.db_url = os.environ["MEDCOURSE_GRADEBOOK"]
+if "MEDCOURSE_STUDENT" in os.environ:
+    c.CourseDirectory.student_id = os.environ["MEDCOURSE_STUDENT"]
 if "MEDCOURSE_EXCHANGE" in os.environ:
     c.Exchange.root = os.environ["MEDCOURSE_EXCHANGE"]
 
@@ -58,8 +61,11 @@ c.AssignLatePenalties.plugin_class = "medcourse.grading.late.LatePolicy"
 c.LatePolicy.grace_minutes = 0
 c.LatePolicy.percent_a_day = 0
 c.LatePolicy.floor_percent = 0
-# When a submission came is said by the exchange's clock and not by the student's.
+# Whose a submission is and when it came is said by the exchange, by its owner and its clock, and not by the student. What
+# is somebody else's, too much (see c.HandIn.max_files, c.CourseDirectory.max_dir_size) or no submission is set aside. Where
+# all students are one account of the machine, and collecting is done by another: c.Collect.check_owner = False.
 c.ExchangeFactory.collect = "medcourse.grading.collect.Collect"
+c.ExchangeFactory.submit = "medcourse.grading.submit.Submit"
 
 # A page that shows what was earned and why, without what is hidden; it runs nothing and loads nothing.
 c.GenerateFeedback.preprocessors = [

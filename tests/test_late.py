@@ -232,6 +232,7 @@ def inbound(root, student, claim):
     folder.mkdir(parents=True)
     (folder / f"{LAB}.ipynb").write_bytes(submission(root))
     (folder / "timestamp.txt").write_text(claim)
+    (folder / "submission_secret.txt").write_text("5ec2e7" * 20)
     return folder
 
 
@@ -244,9 +245,7 @@ def test_collect_believes_the_exchange_and_not_the_student(root, monkeypatch):
     for path in (forged, *forged.iterdir()):
         os.utime(path, (0, 0))
     inbound(root, "future", f"{now + timedelta(days=9)} UTC")
-    config = Course(root).config
-    config.CollectApp.check_owner = False
-    collected = NbGraderAPI(config=config).collect(LAB)
+    collected = NbGraderAPI(config=Course(root).config).collect(LAB)
     assert collected["success"], collected
     folders = {each.parent.name: each for each in (root / "submitted").glob(f"*/{LAB}")}
     assert (folders["honest"] / "timestamp.txt").read_text() == honest

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from medcourse.grading.aside import Aside
+
 
 @dataclass
 class StudentGrade:
@@ -84,6 +86,8 @@ class ClassGrades:
         By student, tests of other exercises that came out otherwise and were left as they were.
     is_dry
         Whether nothing was written.
+    aside
+        What `collect` set aside of this lab.
     """
 
     lab: str
@@ -95,6 +99,7 @@ class ClassGrades:
     changes: list[Change] = field(default_factory=list)
     kept: dict[str, list[str]] = field(default_factory=dict)
     is_dry: bool = False
+    aside: list[Aside] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -115,6 +120,7 @@ class ClassGrades:
             printable(f"kept: {student}  {', '.join(tests)} came out otherwise, too")
             for student, tests in self.kept.items()
         ]
+        lines += [printable(f"set aside: {each}") for each in self.aside]
         recorded = sum(each.recorded for each in self.students)
         ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
         end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"

@@ -9,6 +9,7 @@ from typing import Any
 from medcourse.errors import CourseError
 from medcourse.grading import cells, items
 from medcourse.grading.alike import Alike, alike
+from medcourse.grading.aside import read_aside
 from medcourse.grading.classroom import read_submission
 from medcourse.grading.files import write_whole
 from medcourse.grading.grades import as_text, printable
@@ -42,7 +43,8 @@ class Look:
     reasons
         In words.
     flags
-        In a word each: `unread`, `mended`, `changed`, `limit`, `ended`, `refused`, `tier`, `clock`.
+        In a word each: `unread`, `mended`, `changed`, `limit`, `ended`, `refused`, `tier`, `clock`,
+        `aside`: something they put into the exchange was not collected.
     """
 
     student: str
@@ -148,16 +150,22 @@ def report(root: Path, slug: str) -> ClassReport:
 
     course = Course(root)
     paths = course.submissions(slug)
-    looks, rows = [], []
+    reasons: dict[str, list[tuple[str, str]]] = {}
+    for each in read_aside(root, slug):
+        reasons.setdefault(each.whose, []).append(("aside", str(each)))
+    rows = []
     for student, graded in found.items():
         folder = paths[student].parent if student in paths else None
         came = None if folder is None else handed_in(folder)
         submitted = "" if came is None else f"{came.isoformat(timespec='seconds')}Z"
         run = graded.run
         rows.append(Row(student, None if run is None else _scores(run), run.tier if run else "", submitted))
-        reasons = [*_reasons(graded), *_clock(folder, submitted)]
-        if reasons:
-            looks.append(Look(student, [why for _, why in reasons], sorted({flag for flag, _ in reasons})))
+        reasons[student] = [*_reasons(graded), *_clock(folder, submitted), *reasons.get(student, [])]
+    looks = [
+        Look(student, [why for _, why in said], sorted({flag for flag, _ in said}))
+        for student, said in sorted(reasons.items())
+        if said
+    ]
     release = read_notebook(release_path(root, slug))
     answers = [str(cells.grade_id(cell)) for cell in release.cells if cells.is_answer(cell)]
     of_lab = items.properties([each.run for each in found.values() if each.run], answers)
