@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from medcourse import __version__
 from medcourse.cli_check import add_check_command
 from medcourse.cli_class import OK, PROBLEM, add_class_commands, print_json
+from medcourse.cli_hub import add_hub_command
 from medcourse.cli_site import add_site_command
 from medcourse.errors import CourseError
 from medcourse.paths import course_root
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     publish.set_defaults(command=_publish)
 
     _add_grading(commands)
+    add_hub_command(commands)
 
     effects = commands.add_parser("effects", help="measure the papers' claims again (needs solutions/)")
     effects.add_argument("lab", nargs="?", metavar="LAB", help="one unit (default: all)")

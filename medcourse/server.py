@@ -45,7 +45,7 @@ def open_lab(workspace: Path, *, port: int | None = None, browser: bool = True) 
     if port is not None:
         if not 1 <= port <= 65535:
             raise CourseError(f"expected a port between 1 and 65535, got {port}")
-        _claim(port)
+        claim_port(port)
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]  # noqa: PLC0415
 
     os.environ["JUPYTER_CONFIG_PATH"] = _settings_path()
@@ -131,7 +131,7 @@ def serve(
     CourseError
         The server does not start, or does not stop.
     """
-    port = _claim(0)
+    port = claim_port(0)
     server = Server(f"http://127.0.0.1:{port}", secrets.token_hex(16))
     command = [sys.executable, "-m", "jupyterlab", *_arguments(folder, port, browser=False), *arguments]
     variables = {"JUPYTER_CONFIG_PATH": _settings_path(), "JUPYTER_TOKEN": server.token, **(environment or {})}
@@ -180,8 +180,14 @@ def _settings_path() -> str:
     return os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(SETTINGS)]))
 
 
-def _claim(port: int) -> int:
-    """Return the port if a server may listen on it, a free one for 0."""
+def claim_port(port: int) -> int:
+    """Return the port of the loopback device if a server may listen on it, a free one for 0.
+
+    Raises
+    ------
+    CourseError
+        Another program listens on it.
+    """
     with socket.socket() as listener:
         try:
             # As Jupyter does: a port whose last server has just stopped counts as free.
@@ -190,6 +196,6 @@ def _claim(port: int) -> int:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
             raise CourseError(
-                f"expected a free port, got {port} ({error.strerror}): leave --port out to get the next free one"
+                f"expected a free port, got {port} ({error.strerror}): name another with --port"
             ) from error
         return int(listener.getsockname()[1])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +65,24 @@ def fill(workspace: Path, root: Path | None = None) -> Filled:
     fresh = _notebooks(root)
     if not fresh:
         raise CourseError(f"expected lessons in {root / 'course'} or labs in {root / 'assignments'}, found none")
+    return lay(workspace, fresh)
+
+
+def lay(workspace: Path, fresh: Mapping[str, bytes]) -> Filled:
+    """Put notebooks into a folder, and leave alone whatever was changed there: see `fill`.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder to fill; made if it is not there.
+    fresh : mapping of str to bytes
+        Notebooks by their name in it, with `/`.
+
+    Raises
+    ------
+    CourseError
+        The workspace cannot be written.
+    """
     filled = Filled(workspace, notebooks=list(fresh))
     record = _read_record(workspace)
     try:
