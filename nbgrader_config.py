@@ -33,6 +33,11 @@ if "MEDCOURSE_STUDENT" in os.environ:
 if "MEDCOURSE_EXCHANGE" in os.environ:
     c.Exchange.root = os.environ["MEDCOURSE_EXCHANGE"]
 
+# Validate, the students' button, runs what is graded and not the experiments, which train for a minute.
+c.Execute.skip_cells_with_tag = "experiment"
+# What kernels say goes through ports of the machine, which its other users could listen to.
+c.KernelManager.transport_encryption = "auto"
+
 # Marking schemes stand at the end of written questions; nbgrader by itself wants them in cells of type "task".
 c.ClearMarkScheme.enforce_metadata = False
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from nbgrader.server_extensions.formgrader import handlers as stock
 from nbgrader.server_extensions.formgrader.base import BaseApiHandler, check_notebook_dir, check_xsrf
 from tornado import web
 
@@ -137,6 +138,17 @@ class TableHandler(_Handler):
         self.finish(table)
 
 
+class StyleHandler(_Handler):
+    """The style sheet of all of formgrader's pages: nbgrader's, and what makes them fit into JupyterLab's frame."""
+
+    @_answered
+    def get(self) -> None:
+        """Send both."""
+        sheets = (Path(stock.static_path, "css", "nbgrader.css"), HERE / "static" / "class.css")
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.finish("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
+
+
 def handlers(base_url: str) -> list[tuple[Any, ...]]:
     """Return the addresses, below the server's own."""
     lab = r"(\d\d_\w+)"
@@ -147,6 +159,7 @@ def handlers(base_url: str) -> list[tuple[Any, ...]]:
         (rf"class/{lab}/report\.csv", TableHandler),
         (rf"api/class/{lab}/grade", GradeHandler),
         (rf"api/class/{lab}/stop", StopHandler),
+        (r"static/css/nbgrader\.css", StyleHandler),
         (r"class/static/(.*)", web.StaticFileHandler, {"path": HERE / "static"}),
     ]
     return [(f"{base_url.rstrip('/')}/formgrader/{address}", *rest) for address, *rest in routes]
