@@ -93,6 +93,8 @@ def lay_out(layout: Layout, root: Path, grader: tuple[int, int] | None) -> None:
             with _at_once(layout.exchange) as half:
                 # A course of this name that a student made first would be that student's.
                 _make(half / COURSE_ID, 0o755)
+                # As nbgrader makes it, but that nobody may move or remove what is another's, even who knows its name.
+                _make(half / COURSE_ID / "inbound", 0o3733)
                 _give(half, grader)
                 half.chmod(0o1777)
         publish(root, layout.public)
