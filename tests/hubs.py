@@ -34,6 +34,7 @@ PATIENCE_SECONDS = 180
 def running_hub(
     folder: Path,
     people: Mapping[str, str],
+    *,
     real: bool = False,
     labs: Iterable[str] = ("10_unet",),
     gradebook: str | None = None,
@@ -253,7 +254,7 @@ class TestHub:
     def _verify(self):
         return self._arguments[self._arguments.index("--cert") + 1] if "--cert" in self._arguments else True
 
-    def as_user(self, name: str, argv: list[str], *, cwd=None, env=None, input=None, timeout=120, check=False):
+    def as_user(self, name: str, argv: list[str], *, cwd=None, env=None, stdin=None, timeout=120, check=False):
         """Run a command as somebody (`medcourse-grader` is the course's owner, `root` the machine's), and return it.
 
         It has the environment that the hub gives to the person's own server, or to the course's, and `env`; it runs in
@@ -272,8 +273,8 @@ class TestHub:
         if self._room:
             who = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"] if name != "root" else []
             command = self._room.enter([*who, *command])
-        is_text = not isinstance(input, bytes)
-        return subprocess.run(command, input=input, capture_output=True, text=is_text, timeout=timeout, check=check)
+        is_text = not isinstance(stdin, bytes)
+        return subprocess.run(command, input=stdin, capture_output=True, text=is_text, timeout=timeout, check=check)
 
     def session(self, name: str) -> requests.Session:
         """Return a session of somebody who has logged in by the form."""
