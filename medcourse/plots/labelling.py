@@ -15,8 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
-from medcourse.plots.figures import Live, bundle, describe, panels
+from medcourse.plots.figures import Live, bundle, describe, panels, rgba
 from medcourse.plots.images import as_image, show_image
+from medcourse.plots.twins import Frame, draw_game, wanted
 
 _SHEET_COLUMNS = 8
 _PICTURE_INCHES = 2.6
@@ -139,7 +140,8 @@ def label_images(
             )
     game = LabelGame(len(pixels), names, given, clock)
     look = {"spacing_um": spacing_um, "spacing_mm": spacing_mm, "limits": limits}
-    game.live = Live(_widget(game, pixels, question, look), _sheet(pixels, game.names, question, look))
+    twin = _twin(pixels, game.names, question, look) if wanted() else None
+    game.live = Live(_widget(game, pixels, question, look), _sheet(pixels, game.names, question, look), twin)
     return game
 
 
@@ -163,7 +165,8 @@ def _widget(game: LabelGame, pixels: Sequence[np.ndarray], question: str, look: 
         if current is None:
             picture.value = f"<p>All answered. Copy the line below into the cell of <code>{VARIABLE}</code>.</p>"
         else:
-            picture.value = f"<p>{html.escape(question)}</p>{_picture(pixels[current], current, look)}"
+            shown = bundle(_picture(pixels[current], current, look))[0]["text/html"]
+            picture.value = f"<p>{html.escape(question)}</p>{shown}"
         line.value = game.line
 
     def chose(label: int) -> Callable[[Any], None]:
@@ -186,11 +189,17 @@ def _widget(game: LabelGame, pixels: Sequence[np.ndarray], question: str, look: 
     )
 
 
-def _picture(pixels: np.ndarray, number: int, look: Mapping[str, Any]) -> str:
-    figure, axes = panels(width_inches=_PICTURE_INCHES, height_inches=_PICTURE_INCHES + 0.2)
+def _picture(pixels: np.ndarray, number: int, look: Mapping[str, Any]) -> Figure:
+    axes = panels(width_inches=_PICTURE_INCHES, height_inches=_PICTURE_INCHES + 0.2)[1]
     # The description must not give the answer away: it is what one is asked for.
-    show_image(pixels, f"image {number}", ax=axes[0, 0], alt=f"Image {number}, to be labelled.", **look)
-    return bundle(figure)[0]["text/html"]
+    return show_image(pixels, f"image {number}", ax=axes[0, 0], alt=f"Image {number}, to be labelled.", **look)
+
+
+def _twin(pixels: Sequence[np.ndarray], names: Sequence[str], question: str, look: Mapping[str, Any]) -> str:
+    """Return the game as HTML that needs no kernel; it begins with the first image."""
+    figures = [_picture(image, number, look) for number, image in enumerate(pixels)]
+    frames = [Frame((i,), rgba(figure), str(figure.get_label()), str(i)) for i, figure in enumerate(figures)]
+    return draw_game(frames, names, question=question, variable=VARIABLE)
 
 
 def _sheet(pixels: Sequence[np.ndarray], names: Sequence[str], question: str, look: Mapping[str, Any]) -> Figure:

@@ -114,8 +114,7 @@
     return (place) => { select.value = place in apart ? place : ""; };
   };
 
-  for (const twin of document.querySelectorAll(".medcourse-twin:not([data-ready])")) {
-    if (!twin.querySelector(".medcourse-stills")) continue;
+  for (const twin of document.querySelectorAll(".medcourse-twin:not(.medcourse-game, [data-ready])")) {
     twin.dataset.ready = "";
     ready(twin);
   }

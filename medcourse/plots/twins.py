@@ -134,6 +134,30 @@ def _figure(place: str, picture: Picture, frame: Frame) -> str:
     )
 
 
+def draw_game(frames: Sequence[Frame], names: Sequence[str], *, question: str, variable: str) -> str:
+    """Return a labelling game as HTML: pictures one after the other, a button for each class, the answers as a line.
+
+    Parameters
+    ----------
+    frames
+        All that are asked for, in order. Without JavaScript all of them are shown.
+    names
+        Of the classes.
+    question
+        Asked above every picture.
+    variable
+        What the line assigns to.
+    """
+    pictures = compress([frame.pixels for frame in frames])
+    shown = [_figure(str(i), *each) for i, each in enumerate(zip(pictures, frames, strict=True))]
+    said = html.escape(f"{question} {', '.join(f'{k}: {name}' for k, name in enumerate(names))}")
+    return (
+        f'<div class="medcourse-twin medcourse-game" role="group" aria-label="Labelling game"><p>{said}</p>'
+        f'<div class="medcourse-stills">{"".join(shown)}</div>'
+        f"{as_script({'names': list(names), 'question': question, 'variable': variable})}</div>{assets('game')}"
+    )
+
+
 def as_script(data: Any) -> str:
     """Return data as JSON in a script element that nothing in the data can end."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
