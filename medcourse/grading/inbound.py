@@ -216,7 +216,8 @@ def account(uid: int) -> str:
 
 @contextmanager
 def _folder_in(inbound: Path, folder: str) -> Iterator[int]:
-    parent = os.open(inbound, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A student may pass through it, and not list it.
+    parent = os.open(inbound, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with _opened(parent, folder, _FOLDER) as descriptor:
             yield descriptor
