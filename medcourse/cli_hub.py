@@ -10,8 +10,8 @@ from medcourse.paths import course_root
 def add_hub_command(commands: Any) -> None:
     """Add the command that serves a class to the parser's."""
     hub = commands.add_parser("hub", help="serve a class by JupyterHub (needs solutions/)")
-    hub.add_argument("class_file", type=Path, metavar="CLASS.csv", help="who: columns name, role (student, instructor)")
-    hub.add_argument("--demo", action="store_true", help="without accounts, on this machine only, for a look")
+    hub.add_argument("class_file", nargs="?", type=Path, metavar="CLASS.csv", help="columns name, role (see README)")
+    hub.add_argument("--demo", action="store_true", help="without accounts, here only, for a look; makes up a class")
     hub.add_argument("--folder", type=Path, default=Path("hub"), metavar="DIR", help="what it keeps (default: ./hub)")
     hub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     hub.add_argument("--port", type=int, default=8000, metavar="N", help="port to listen on (default: 8000)")

@@ -50,6 +50,7 @@ def examine(workspace: Path) -> list[Finding]:
         *_commands(),
         *_widgets(),
         _sandbox(),
+        _hub(),
         _writable(workspace),
     ]
 
@@ -179,6 +180,22 @@ def _sandbox() -> Finding:
     if best == PLAIN:
         return Finding("sandbox", "note", f"none: grade your own work only{lacking}")
     return Finding("sandbox", "ok", f"tier {best}{lacking}")
+
+
+def _hub() -> Finding:
+    """Say whether a class can be served, and how."""
+    from medcourse.hub.config import PROXY  # noqa: PLC0415
+
+    version = _version("jupyterhub")
+    proxy = shutil.which(PROXY) or shutil.which(PROXY, path=str(Path(sys.executable).parent))
+    lacking = [
+        name for name, there in (("jupyterhub", version), (PROXY, proxy), ("node", shutil.which("node"))) if not there
+    ]
+    if lacking:
+        return Finding("extra hub", "note", f"no {', '.join(lacking)} (optional: `make hub`)")
+    is_real = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("useradd", path="/usr/sbin:/sbin")
+    how = "with an account for each person" if is_real else "as a demonstration (accounts need root, on Linux)"
+    return Finding("extra hub", "ok", f"jupyterhub {version}, {how}")
 
 
 def _writable(workspace: Path) -> Finding:

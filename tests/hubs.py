@@ -87,6 +87,8 @@ def make_checkout(root: Path, labs: Iterable[str]):
             continue
         for part in ("course", "solutions"):
             shutil.copy(ROOT / part / f"{lab}.py", root / part)
+        if (ROOT / "solutions" / "pictures" / lab).is_dir():
+            shutil.copytree(ROOT / "solutions" / "pictures" / lab, root / "solutions" / "pictures" / lab)
         shutil.copytree(ROOT / "assignments" / lab, root / "assignments" / lab)
     shutil.copytree(ROOT / "bench" / "results", root / "bench" / "results")
     for name in ("nbgrader_config.py", "constraints.txt", "README.md"):

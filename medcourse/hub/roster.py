@@ -32,6 +32,10 @@ class Person:
         return self.role == INSTRUCTOR
 
 
+EXAMPLE = (Person("ivy", INSTRUCTOR), Person("ann", STUDENT), Person("ben", STUDENT))
+"""A class for a demonstration."""
+
+
 def read_class(path: Path) -> tuple[Person, ...]:
     """Read a class file: a header `name,role`, then a row for each person.
 

@@ -20,7 +20,7 @@ from medcourse.hub import accounts, guard
 from medcourse.hub.config import FILE, START_SECONDS, TEXT, proxy_command
 from medcourse.hub.environment import DATABASE, GRADEBOOK, person_environment
 from medcourse.hub.layout import Layout, lay_out
-from medcourse.hub.roster import Person, read_class
+from medcourse.hub.roster import EXAMPLE, Person, read_class
 from medcourse.hub.state import DEMO, REAL, State, fresh_state, load_state, save_state
 from medcourse.server import claim_port
 
@@ -29,9 +29,9 @@ PORT = 8000
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for: see `medcourse hub --help`."""
+    """What was asked for: see `medcourse hub --help`. Without a class file a demonstration has a class of three."""
 
-    class_file: Path
+    class_file: Path | None
     folder: Path
     is_demo: bool = False
     host: str = "127.0.0.1"
@@ -96,7 +96,7 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
     CourseError
         Something is wrong or missing; found before anything is made, as far as it can be.
     """
-    people = read_class(wanted.class_file)
+    people = _people(wanted)
     layout = Layout(wanted.folder.absolute())
     _check_wanted(wanted)
     _check_installed()
@@ -156,6 +156,14 @@ def check(ready: Ready) -> list[str]:
             process.terminate()
             process.wait(timeout=START_SECONDS)
     return [f"the hub answers after {seconds:.1f} s", *pages, "the hub stopped"]
+
+
+def _people(wanted: Wanted) -> tuple[Person, ...]:
+    if wanted.class_file:
+        return read_class(wanted.class_file)
+    if not wanted.is_demo:
+        raise CourseError("expected a class file, got none: name it, or try --demo with a class of three")
+    return EXAMPLE
 
 
 def _check_wanted(wanted: Wanted) -> None:
