@@ -46,6 +46,16 @@ class Effect:
     verdict: str
     data: str
 
+    @property
+    def figure(self) -> str:
+        """Our figure for people; empty where the data cannot tell."""
+        return "" if self.ours is None else f"{self.ours:.3g}"
+
+    @property
+    def interval(self) -> str:
+        """Its 95 % interval for people; empty where the data cannot tell."""
+        return "" if self.low is None else f"{self.low:.3g} to {self.high:.3g}"
+
 
 def seeds_of_notebooks() -> int:
     """Return how often a notebook repeats its experiment: `N_SEEDS`, unless the environment says otherwise.
@@ -158,8 +168,8 @@ def as_table(effects: Sequence[Effect]) -> Any:
             {
                 "claim": e.claim,
                 "paper": e.paper_figure,
-                "ours": "" if e.ours is None else f"{e.ours:.3g}",
-                "95 % interval": "" if e.low is None else f"{e.low:.3g} to {e.high:.3g}",
+                "ours": e.figure,
+                "95 % interval": e.interval,
                 "verdict": e.verdict,
             }
             for e in effects
@@ -225,6 +235,22 @@ def _execute(path: Path) -> None:
             continue
         exec(compile(transform(cell.source), f"{path.name}: {cell.source[:40]!r}", "exec"), namespace)  # noqa: S102
         plt.close("all")
+
+
+def read_table(path: Path) -> list[Effect]:
+    """Return the rows of the reproduction table at `path`, as `save` wrote them.
+
+    Raises
+    ------
+    CourseError
+        There is no table, or a row of it is none.
+    """
+    try:
+        return [Effect(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+    except FileNotFoundError:
+        raise CourseError(f"expected a reproduction table at {path}, found none: run `medcourse effects`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"expected a reproduction table at {path}, got one that cannot be read: {error}") from None
 
 
 def save(rows: Sequence[Effect], path: Path) -> None:

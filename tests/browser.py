@@ -84,16 +84,19 @@ class Lab:
             self.external.append(request.url)
 
 
-@contextmanager
-def jupyterlab(folder: Path, scratch: Path) -> Iterator[Lab]:
-    """Serve `folder` in a JupyterLab that keeps everything else it writes in the empty folder `scratch`.
-
-    Skips the test where there is no Chromium; fails in CI, where there has to be one.
-    """
+def find_chromium() -> str:
+    """Return where Chromium is; skip the test where there is none, but fail in CI, where there has to be one."""
     chromium = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if chromium is None:
         reason = f"expected one of {', '.join(CHROMIUMS)} on PATH, found none: install Chromium"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return chromium
+
+
+@contextmanager
+def jupyterlab(folder: Path, scratch: Path) -> Iterator[Lab]:
+    """Serve `folder` in a JupyterLab that keeps everything else it writes in the empty folder `scratch`."""
+    chromium = find_chromium()
     settings = scratch / "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     # All cells on the page, not only those in view.
