@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 TIED = ["setpriv", "--pdeathsig=KILL"]
 
@@ -18,9 +19,13 @@ class Network:
 
     def __enter__(self):
         self.hosts, self._stack = [], contextlib.ExitStack()
-        self.holder = self.hold()
-        self.ip("link", "add", "lan", "type", "bridge")
-        self.ip("link", "set", "lan", "up")
+        try:
+            self.holder = self.hold()
+            self.ip("link", "add", "lan", "type", "bridge")
+            self.ip("link", "set", "lan", "up")
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -30,9 +35,9 @@ class Network:
         """Start a process that keeps a new network namespace alive, and return its number."""
         holder = subprocess.Popen([*TIED, "unshare", "--net", "sleep", "infinity"])
         self._stack.callback(end, holder)
-        ours = os.readlink("/proc/self/ns/net")
+        ours = Path("/proc/self/ns/net").readlink()
         deadline = time.monotonic() + 10
-        while os.readlink(f"/proc/{holder.pid}/ns/net") == ours:
+        while Path(f"/proc/{holder.pid}/ns/net").readlink() == ours:
             assert time.monotonic() < deadline, "no network namespace within 10 s"
             time.sleep(0.01)
         return holder.pid

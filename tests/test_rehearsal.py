@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
 from medcourse.grading.engines import close_engine
 from tests import pods
@@ -57,11 +58,22 @@ class Kubelet:
     starts: int = 0
     stopped: bool = False
 
+    def kill(self):
+        """Kill what runs in the pod, and with it the pod."""
+        _guard, first, *_ = family(self.process.pid)
+        os.kill(first, signal.SIGKILL)
+
     def start(self):
         self.starts += 1
         made = container(self.role)
-        argv = [sys.executable, *made["command"][1:], *(arg.replace("dask-scheduler", self.scheduler) for arg in made["args"])]
-        settings = {each["name"]: each["value"] for each in made["env"]} | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": SILENCE}
+        argv = [
+            sys.executable,
+            *made["command"][1:],
+            *(arg.replace("dask-scheduler", self.scheduler) for arg in made["args"]),
+        ]
+        settings = {each["name"]: each["value"] for each in made["env"]} | {
+            "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": SILENCE
+        }
         tls = next(each["mountPath"] for each in made["volumeMounts"] if each["name"] == "tls")
         scratch = next(each["mountPath"] for each in made["volumeMounts"] if each["name"] == "scratch")
         self.process = self.host.start(
@@ -103,7 +115,9 @@ class Cluster:
         """Return the addresses that the scheduler's port is connected to."""
         lines = Path(f"/proc/{self.scheduler.host.holder}/net/tcp").read_text().splitlines()[1:]
         fields = [line.split() for line in lines]
-        remote = [there.partition(":")[0] for _, here, there, state, *_ in fields if here.endswith(":2252") and state == "01"]
+        remote = [
+            there.partition(":")[0] for _, here, there, state, *_ in fields if here.endswith(":2252") and state == "01"
+        ]
         return {".".join(str(part) for part in reversed(bytes.fromhex(each))) for each in remote}
 
     def wait(self, seconds=60):
@@ -152,7 +166,6 @@ def cluster(tmp_path_factory):
     with Network() as network:
         made = Cluster(network, folder, workers=3)
         try:
-            made.wait()
             yield made
         finally:
             made.close()
@@ -170,14 +183,14 @@ def folder(small_course, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected(folder, tmp_path_factory):
-    """What the gradebook has when this machine alone grades the class."""
+def expected(cluster, folder, tmp_path_factory):
+    """What the gradebook has when this machine alone grades the class; meanwhile the cluster starts."""
     root = shutil.copytree(folder, tmp_path_factory.mktemp("alone") / "course")
-    done = subprocess.run(
-        [sys.executable, "-m", "medcourse.cli", "grade", LAB, "--workers", "3"],
-        env=environment(root, MEDCOURSE_SECRET_SEED="1"), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workforce, "Workforce", Here)
+        patch.setenv("MEDCOURSE_SECRET_SEED", "1")
+        assert grade_class(root, LAB).is_complete
+    close_engine()
     return gradebook(root)
 
 
@@ -204,30 +217,57 @@ def assert_each_once(root):
     assert {entry["tier"] for entry in journal(root) if entry["event"] == "result"} == {"landlock"}
 
 
-def test_a_worker_that_dies_and_a_host_that_is_cut_off_cost_no_grade(cluster, root, expected):
+@pytest.fixture(scope="module")
+def foreign(cluster, tmp_path_factory):
+    """A worker with another version of the course, on a host that is not yet connected."""
+    package = tmp_path_factory.mktemp("other") / "medcourse"
+    shutil.copytree(pods.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "_version.py").write_text('__version__ = "0.0.1"\n')
+    made = cluster.worker(package)
+    made.host.cut()
+    made.start()
+    yield made
+    made.host.close()
+
+
+def test_deaths_of_workers_cost_no_grade_and_another_version_gets_no_work(cluster, root, expected, foreign):
+    cluster.wait()
     run = cluster.grade(root)
     wait_for(root, 1, run)
     dying, cut_off, _ = cluster.workers
-    (target,) = [pid for pid, (_, command) in family(dying.process.pid).items() if "multiprocessing.spawn" in command]
-    os.kill(target, signal.SIGKILL)
+    dying.kill()
+    foreign.host.mend()
     wait_for(root, 3, run)
     cut_off.host.cut()
     cut_at = time.monotonic()
+    while foreign.host.address not in cluster.connected():
+        assert run.poll() is None, "the run was over before the other version came"
+        time.sleep(0.05)
     code, out, err = said(run)
-    print(f"{time.monotonic() - cut_at:.1f} s from the cut to the end, starts {[each.starts for each in cluster.workers]}")
+    took = time.monotonic() - cut_at
+    print(f"{took:.1f} s from the cut to the end")
     cut_off.host.mend()
     assert (code, err) == (0, "")
     assert f"{STUDENTS} of {STUDENTS} in the gradebook, {STUDENTS} run now" in out
     assert gradebook(root) == expected
     assert_each_once(root)
-    cluster.wait()
+    assert dying.starts == 2
+    assert took > 5, "nothing was under way on the host that was cut off"
+
+
+def test_no_run_starts_with_a_worker_of_another_version(cluster, root, foreign):
+    code, out, err = said(cluster.grade(root))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"medcourse: expected this version of medcourse at {cluster.address}, another is on 1 of ")
+    assert err.endswith(f" workers (tls://{foreign.host.address}:8788): install this one\n")
+    foreign.host.close()
 
 
 def test_a_scheduler_that_dies_is_one_line_and_the_same_command_goes_on(cluster, root, expected):
     run = cluster.grade(root)
     wait_for(root, 3, run)
     cluster.scheduler.stopped = True
-    cluster.scheduler.process.kill()
+    cluster.scheduler.kill()
     code, out, err = said(run)
     line = f"medcourse: the cluster at {cluster.address} went away: what was graded is kept, run again for the rest\n"
     assert (code, out, err) == (2, "", line)
@@ -241,39 +281,6 @@ def test_a_scheduler_that_dies_is_one_line_and_the_same_command_goes_on(cluster,
     assert f"{STUDENTS} of {STUDENTS} in the gradebook, {STUDENTS - known} run now" in out
     assert gradebook(root) == expected
     assert_each_once(root)
-
-
-@pytest.fixture
-def other_package(tmp_path):
-    """The course's package in another version."""
-    package = tmp_path / "medcourse"
-    shutil.copytree(pods.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "_version.py").write_text('__version__ = "0.0.1"\n')
-    return package
-
-
-def test_a_worker_of_another_version_gets_no_work_and_no_run_starts_with_it(cluster, root, other_package):
-    run = cluster.grade(root)
-    foreign = cluster.worker(other_package).start()
-    try:
-        wait_for(root, 1, run)
-        deadline = time.monotonic() + 60
-        while foreign.host.address not in cluster.connected():
-            assert time.monotonic() < deadline
-            assert run.poll() is None, "the run was over before the other worker came"
-            time.sleep(0.05)
-        code, out, err = said(run)
-        assert (code, err) == (0, "")
-        assert f"{STUDENTS} of {STUDENTS} in the gradebook, {STUDENTS} run now" in out
-        shutil.rmtree(root / "grading")
-        code, out, err = said(cluster.grade(root))
-        assert (code, out) == (2, "")
-        assert err == (
-            f"medcourse: expected this version of medcourse at {cluster.address}, another is on 1 of 4 workers "
-            f"(tls://{foreign.host.address}:8788): install this one\n"
-        )
-    finally:
-        foreign.host.close()
 
 
 def test_a_stranger_reaches_no_scheduler(cluster, root, tmp_path):
