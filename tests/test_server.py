@@ -51,7 +51,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
 
 
 def test_a_port_in_use_is_named(tmp_path, busy_port):
-    with pytest.raises(CourseError, match=f"expected a free port, got {busy_port} .*leave --port out"):
+    with pytest.raises(CourseError, match=f"expected a free port, got {busy_port} .*name another with --port"):
         server.open_lab(tmp_path, port=busy_port)
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from medcourse.hub.guard import Reader, can_read
 from medcourse.hub.layout import Layout
 
 # By environment, so that no command line shows it to whoever lists processes.
@@ -35,8 +36,15 @@ def course_environment(layout: Layout, given: Mapping[str, str]) -> dict[str, st
     return told | {name: given[name] for name in (GRADEBOOK,) if given.get(name)}
 
 
-def _path() -> str:
-    """Return where commands are looked for: beside this Python first, as nbgrader does for alembic."""
+def command_path() -> str:
+    """Return where this process looks for commands, but beside this Python first, as nbgrader does for alembic."""
     here = str(Path(sys.executable).parent)
     places = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each and each != here]
     return os.pathsep.join([here, *places])
+
+
+def _path() -> str:
+    """Return where everybody looks for commands: of this process's places those that everybody may enter."""
+    anybody = Reader("anybody")
+    first, *places = command_path().split(os.pathsep)
+    return os.pathsep.join([first, *(each for each in places if can_read(Path(each), anybody))])

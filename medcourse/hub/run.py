@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from medcourse.errors import CourseError
 from medcourse.hub import accounts, guard
 from medcourse.hub.config import FILE, START_SECONDS, TEXT, proxy_command
-from medcourse.hub.environment import DATABASE, GRADEBOOK, person_environment
+from medcourse.hub.environment import DATABASE, GRADEBOOK, command_path
 from medcourse.hub.layout import Layout, lay_out
 from medcourse.hub.roster import EXAMPLE, Person, read_class
 from medcourse.hub.state import DEMO, REAL, State, fresh_state, load_state, save_state
@@ -121,7 +121,7 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
     settings = layout.private / FILE
     if not settings.exists():
         settings.write_text(TEXT, encoding="utf-8")
-    return Ready(layout, state, _environment(wanted, layout), made)
+    return Ready(layout, state, _environment(wanted), made)
 
 
 def start(ready: Ready) -> None:
@@ -273,14 +273,14 @@ def _end_proxy(layout: Layout) -> None:
         return
 
 
-def _environment(wanted: Wanted, layout: Layout) -> dict[str, str]:
+def _environment(wanted: Wanted) -> dict[str, str]:
     """Return JupyterHub's environment: this process's own without the course's settings, and what was asked for."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MEDCOURSE_", "JUPYTER"))}
     asked: Mapping[str, str] = {
         GRADEBOOK: wanted.gradebook or os.environ.get(GRADEBOOK, ""),
         DATABASE: wanted.database or os.environ.get(DATABASE, ""),
     }
-    return own | {"PATH": person_environment(layout)["PATH"]} | {name: each for name, each in asked.items() if each}
+    return own | {"PATH": command_path()} | {name: each for name, each in asked.items() if each}
 
 
 def is_up(state: State) -> bool:
