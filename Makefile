@@ -1,7 +1,7 @@
 # `make lab` to learn, `make test` to know that all of it works. Each sets up what it needs, in .venv.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab site test check chromium
+.PHONY: help lab site hub test check chromium
 
 PYTHON ?= python3
 # Tests run in as many processes, each of which may take 2 GB.
@@ -13,6 +13,7 @@ INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constr
 help:
 	@echo "make lab     open JupyterLab on the lessons and labs   (PORT=8899 WORKSPACE=folder; CHECK=1 starts, asks, stops)"
 	@echo "make site    the course as web pages, in build/site   (OUT=folder; OPEN=1 shows them)"
+	@echo "make hub     a class of three on JupyterHub, to look at   (CLASS=class.csv PORT=8000 FOLDER=folder)"
 	@echo "make check   style, types, layers, and whether assignments/ is as built"
 	@echo "make test    check, then everything that can be run"
 
@@ -21,6 +22,9 @@ lab: .venv/lab.stamp
 
 site: .venv/site.stamp
 	$(ENTER) medcourse site $(if $(OUT),--out "$(OUT)") $(if $(OPEN),--open)
+
+hub: .venv/hub.stamp
+	$(ENTER) medcourse hub --demo $(if $(PORT),--port "$(PORT)") $(if $(FOLDER),--folder "$(FOLDER)") $(if $(CLASS),"$(CLASS)")
 
 check: .venv/test.stamp
 	$(ENTER) ruff check

@@ -64,16 +64,21 @@ def running_hub(
     folder = folder.resolve()
     folder.chmod(0o755)
     make_checkout(folder / "checkout", labs)
-    (folder / "class.csv").write_text("name,role\n" + "".join(f"{name},{role}\n" for name, role in people.items()))
+    write_class(folder / "class.csv", people)
     sized = {folder / "hub": size_mb} if size_mb else None
     room = Room(_needed(folder), [ROOT], sized) if real else None
     urls = {"MEDCOURSE_GRADEBOOK": gradebook, "MEDCOURSE_DATABASE": database}
-    hub = TestHub(folder, list(people), room, {name: url for name, url in urls.items() if url}, list(arguments))
+    hub = TestHub(folder, room, {name: url for name, url in urls.items() if url}, list(arguments))
     try:
         hub.start()
         yield hub
     finally:
         hub.close()
+
+
+def write_class(path: Path, people: Mapping[str, str]):
+    """Write a class file: roles by name."""
+    path.write_text("name,role\n" + "".join(f"{name},{role}\n" for name, role in people.items()))
 
 
 def make_checkout(root: Path, labs: Iterable[str]):
@@ -118,18 +123,20 @@ class TestHub:
     ----------
     url
         Its address, without a slash at the end.
+    layout
+        Its folders, as the room has them.
     """
 
     __test__ = False
 
-    def __init__(self, folder, people, room, urls, arguments):
+    def __init__(self, folder, room, urls, arguments):
         self.port = claim_port(0)
         self.url = f"{'https' if '--cert' in arguments else 'http'}://127.0.0.1:{self.port}"
-        self._folder, self._people, self._room, self._urls = folder, people, room, urls
-        self._layout = Layout(folder / "hub")
+        self._folder, self._room, self._urls = folder, room, urls
+        self.layout = Layout(folder / "hub")
         mode = [] if room else ["--demo"]
         port = ["--port", str(self.port)]
-        self._arguments = [str(folder / "class.csv"), *mode, "--folder", str(self._layout.folder), *port, *arguments]
+        self._arguments = [str(folder / "class.csv"), *mode, "--folder", str(self.layout.folder), *port, *arguments]
         self._process = None
         self._seen: list[psutil.Process] = []
 
@@ -141,7 +148,7 @@ class TestHub:
     @property
     def folder(self) -> Path:
         """The hub's folder, as it is seen from outside."""
-        return self._room.see(self._layout.folder) if self._room else self._layout.folder
+        return self._room.see(self.layout.folder) if self._room else self.layout.folder
 
     @property
     def course(self) -> Path:
@@ -165,7 +172,7 @@ class TestHub:
 
     def home(self, name: str) -> Path:
         """Return somebody's home, as it is seen from outside."""
-        return self._room.see(Path("/home", name)) if self._room else self._layout.homes / name
+        return self._room.see(Path("/home", name)) if self._room else self.layout.homes / name
 
     def log(self) -> str:
         """Return what the hub has said so far."""
@@ -179,7 +186,7 @@ class TestHub:
     def password(self, name: str) -> str:
         """Return somebody's first password."""
         if not self._room:
-            return load_state(self._layout).password
+            return load_state(self.layout).password
         with (self.private / "passwords.csv").open() as file:
             return {row["name"]: row["password"] for row in csv.DictReader(file)}[name]
 
@@ -256,13 +263,27 @@ class TestHub:
     def _verify(self):
         return self._arguments[self._arguments.index("--cert") + 1] if "--cert" in self._arguments else True
 
+    def change_class(self, people: Mapping[str, str]):
+        """Write another class file, which counts from the next start."""
+        write_class(self._folder / "class.csv", people)
+
+    def processes(self, module: str) -> list[psutil.Process]:
+        """Return the processes of this hub that run a module of ours."""
+        above = self._room.pid if self._room else os.getpid()
+        found = psutil.Process(above).children(recursive=True)
+        return [each for each in found if module in _arguments_of(each)]
+
+    def see(self, path) -> Path:
+        """Return where a path of the hub's machine is found from outside."""
+        return self._room.see(Path(path)) if self._room else Path(path)
+
     def as_user(self, name: str, argv: list[str], *, cwd=None, env=None, stdin=None, timeout=120, check=False):
         """Run a command as somebody (`medcourse-grader` is the course's owner, `root` the machine's), and return it.
 
         It has the environment that the hub gives to the person's own server, or to the course's, and `env`; it runs in
         the home, or in the course, or in `cwd` as the room has it.
         """
-        layout, is_grader = self._layout, name == GRADER
+        layout, is_grader = self.layout, name == GRADER
         told = course_environment(layout, self._urls) if is_grader else person_environment(layout)
         home = Path("/root") if name == "root" else Path("/home", name) if self._room else layout.homes / name
         told |= {"HOME": str(home), "USER": name, "LOGNAME": name, "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
@@ -323,6 +344,13 @@ class TestHub:
         page.click("#login_submit")
         page.wait_for_url(f"{self.url}/user/{name}/lab**", timeout=1000 * PATIENCE_SECONDS)
         return page
+
+
+def _arguments_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _xsrf(session: requests.Session) -> str:
