@@ -103,3 +103,29 @@ def small_course(tmp_path_factory):
     from tests.small_class import make_course  # noqa: PLC0415
 
     return make_course(tmp_path_factory.mktemp("small") / "course")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A server of PostgreSQL of the tests' own."""
+    from tests.postgres import running_postgres  # noqa: PLC0415
+
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_course(small_course, postgres, tmp_path_factory):
+    """The small course with its gradebook in PostgreSQL: to be copied, too."""
+    from tests.kept_course import keep_course  # noqa: PLC0415
+
+    root = tmp_path_factory.mktemp("postgres") / "course"
+    return keep_course(small_course, root, postgres.create("template"), postgres)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The course's site, built unless it stands there; what `test_lessons` ran is not run again."""
+    from medcourse.site.build import build_site  # noqa: PLC0415
+
+    return build_site(COSTS.parents[2]).folder

@@ -50,7 +50,7 @@ class Postgres:
     def start(self):
         """Start it, and wait until it answers; from the second time on at the same port."""
         for _ in range(5):
-            port = self.port or _unused_port()
+            port = self.port or unused_port()
             options = {
                 "listen_addresses": "127.0.0.1",
                 "port": port,
@@ -146,12 +146,13 @@ def running_postgres():
             server.stop()
 
 
-def read_gradebook(server, database):
-    """Return what `small_class.gradebook` returns of SQLite: all that is known of each student."""
+def read_gradebook(server, database, lab):
+    """Return what `small_class.gradebook` returns of SQLite: all that is known of a lab's students."""
     students = {}
     submissions = server.execute(
         "select a.student_id, n.late_submission_penalty, a.timestamp, n.id"
-        " from submitted_assignment a join submitted_notebook n on n.assignment_id = a.id order by 1",
+        " from submitted_assignment a join submitted_notebook n on n.assignment_id = a.id"
+        f" join assignment l on l.id = a.assignment_id where l.name = '{lab}' order by 1",
         database,
     )
     for student, penalty, moment, notebook in submissions:
@@ -183,7 +184,8 @@ def _account():
     pytest.skip("found no account that PostgreSQL may run as")
 
 
-def _unused_port():
+def unused_port():
+    """Return a port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

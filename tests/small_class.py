@@ -64,22 +64,24 @@ def submission(root, **answers):
     return to_text(notebook_with(root, solution(root) | answers)).encode()
 
 
-def hand_in(root, student, content, name=f"{LAB}.ipynb"):
+def hand_in(root, student, content, name=None, lab=LAB):
     """Put a submission where nbgrader collects them."""
-    folder = root / "submitted" / student / LAB
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-    return folder / name
+    path = root / "submitted" / student / lab / (name or f"{lab}.ipynb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
-def gradebook(root):
-    """Return all that the gradebook knows of each student: scores, flags and comments by cell, penalty, time."""
+def gradebook(root, lab=LAB):
+    """Return all that the gradebook knows of a lab's students: scores, flags and comments by cell, penalty, time."""
     # Read by hand, so that what nbgrader's classes make of it cannot hide anything.
     with sqlite3.connect(f"file:{root / 'gradebook.db'}?mode=ro", uri=True) as database:
         students = {}
         for student, penalty, time, notebook in database.execute(
             "select a.student_id, n.late_submission_penalty, a.timestamp, n.id"
-            " from submitted_assignment a join submitted_notebook n on n.assignment_id = a.id order by 1"
+            " from submitted_assignment a join submitted_notebook n on n.assignment_id = a.id"
+            " join assignment l on l.id = a.assignment_id where l.name = ? order by 1",
+            (lab,),
         ).fetchall():
             assert student not in students
             grades = database.execute(

@@ -25,6 +25,9 @@ OURS = {*Base.metadata.tables, "alembic_version"}
 ENTRIES = ("TABLE DATA", "TABLE", "TYPE", "FK CONSTRAINT", "CONSTRAINT", "INDEX")
 """What nbgrader's tables need; anything else of a dump stays in it."""
 
+PROGRAMS = Path("/usr/lib/postgresql")
+"""Where Debian keeps the programs of each version."""
+
 SECRETS = ("password", "sslpassword")
 """Parts of an address that nobody else may see."""
 
@@ -83,12 +86,14 @@ class ServerStore:
 
     def put_back(self, copy: Path) -> None:
         """Replace it by a copy, all at once."""
-        how = ["--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges"]
         with tempfile.TemporaryDirectory() as folder, self._connected() as connection:
-            listed = Path(folder, "list")
+            listed, script = Path(folder, "list"), Path(folder, "script")
             listed.write_text("\n".join(self._entries(copy)), encoding="utf-8")
-            connection.rollback()  # nothing of ours may stand in the way
-            self._run(connection, "pg_restore", *how, "--use-list", listed, "--dbname", self._address, copy)
+            what = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--use-list", listed]
+            self._run(None, "pg_restore", *what, "--file", script, copy)
+            _bound_waits(script)
+            how = ["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction"]
+            self._run(connection, "psql", *how, "--file", script, "--dbname", self._address)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -107,7 +112,6 @@ class ServerStore:
 
         parts = self.url.get_dialect()().create_connect_args(self.url)[1]
         shown = {name: value for name, value in parts.items() if isinstance(value, str | int) and name not in SECRETS}
-        shown["options"] = f"{shown.get('options', '')} -c lock_timeout={WAIT_SECONDS}s".strip()
         return make_conninfo("", **shown)
 
     def _entries(self, copy: Path) -> list[str]:
@@ -156,7 +160,7 @@ def find_program(name: str) -> tuple[str, int]:
     CourseError
         There is none.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parent.parent.name))
+    found = sorted(PROGRAMS.glob(f"*/bin/{name}"), key=lambda path: float(path.parent.parent.name))
     path = str(found[-1]) if found else shutil.which(name)
     if path is None:
         raise CourseError(f"expected PostgreSQL's {name}, found none: install postgresql-client")
@@ -196,9 +200,22 @@ def _rows_of_students(script: Path) -> int:
     raise CourseError("the gradebook is damaged, or is none of nbgrader's")
 
 
+def _bound_waits(script: Path) -> None:
+    """Let a script of pg_restore's wait for other programs as long as we do, and not for ever, as it would."""
+    whole = script.with_suffix(".whole")
+    script.rename(whole)
+    with whole.open("rb") as lines, script.open("wb") as bounded_script:
+        for line in lines:
+            if line == b"SET lock_timeout = 0;\n":
+                bounded_script.write(f"SET lock_timeout = '{WAIT_SECONDS}s';\n".encode())
+                break
+            bounded_script.write(line)
+        shutil.copyfileobj(lines, bounded_script)
+
+
 def _reason(program: str, said: str) -> str:
     """Say in one line why one of PostgreSQL's programs gave up."""
     if "lock timeout" in said:
         return "the gradebook is held by another program: close formgrader and what else has it open, and run again"
-    errors = [line.partition("error: ")[2] for line in said.splitlines() if "error: " in line]
+    errors = re.findall(r"(?i)error:\s+(.*)", said)
     return f"{program} says: {' '.join((errors or [said])[0].split())[:300]}"
