@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ def running_hub(
     people: Mapping[str, str],
     *,
     real: bool = False,
-    labs: Iterable[str] = ("10_unet",),
+    labs: Sequence[str] = ("10_unet",),
     gradebook: str | None = None,
     database: str | None = None,
     size_mb: int | None = None,
@@ -81,7 +81,7 @@ def write_class(path: Path, people: Mapping[str, str]):
     path.write_text("name,role\n" + "".join(f"{name},{role}\n" for name, role in people.items()))
 
 
-def make_checkout(root: Path, labs: Iterable[str]):
+def make_checkout(root: Path, labs: Sequence[str]):
     """Make an instructor's folder of the course with a few of its labs, as closed as it has to be."""
     root.mkdir(mode=0o700)
     for name in ("course", "solutions", "assignments"):
@@ -90,11 +90,12 @@ def make_checkout(root: Path, labs: Iterable[str]):
         if lab == MINI:
             shutil.copy(ROOT / "tests" / "data" / "mini_lab.py", root / "solutions" / f"{MINI}.py")
             continue
-        for part in ("course", "solutions"):
-            shutil.copy(ROOT / part / f"{lab}.py", root / part)
+        shutil.copy(ROOT / "solutions" / f"{lab}.py", root / "solutions")
         if (ROOT / "solutions" / "pictures" / lab).is_dir():
             shutil.copytree(ROOT / "solutions" / "pictures" / lab, root / "solutions" / "pictures" / lab)
         shutil.copytree(ROOT / "assignments" / lab, root / "assignments" / lab)
+    for lesson in set(labs) - {MINI} or {"10_unet"}:
+        shutil.copy(ROOT / "course" / f"{lesson}.py", root / "course")
     shutil.copytree(ROOT / "bench" / "results", root / "bench" / "results")
     for name in ("nbgrader_config.py", "constraints.txt", "README.md"):
         shutil.copy(ROOT / name, root)
@@ -269,8 +270,11 @@ class TestHub:
 
     def processes(self, module: str) -> list[psutil.Process]:
         """Return the processes of this hub that run a module of ours."""
-        above = self._room.pid if self._room else os.getpid()
-        found = psutil.Process(above).children(recursive=True)
+        if self._room:
+            room = os.readlink(f"/proc/{self._room.pid}/ns/pid")
+            found = [each for each in psutil.process_iter() if _room_of(each) == room]
+        else:
+            found = psutil.Process().children(recursive=True) + self._seen
         return [each for each in found if module in _arguments_of(each)]
 
     def see(self, path) -> Path:
@@ -324,13 +328,15 @@ class TestHub:
             )
             time.sleep(0.2)
 
+    def post(self, session: requests.Session, page: str, **content) -> requests.Response:
+        """Post to a page below `hub/` or a server, with the token that its forms carry."""
+        headers = {"X-XSRFToken": _xsrf(session, urlsplit(f"{self.url}/{page}").path), "Referer": f"{self.url}/hub/"}
+        return session.post(f"{self.url}/{page}", headers=headers, timeout=PATIENCE_SECONDS, **content)
+
     def token(self, name: str) -> str:
         """Return a token with which somebody may ask the hub's API what a person may ask."""
         with self.session(name) as session:
-            headers = {"X-XSRFToken": _xsrf(session), "Referer": f"{self.url}/hub/token"}
-            answer = session.post(
-                f"{self.url}/hub/api/users/{name}/tokens", json={"note": "tests"}, headers=headers, timeout=60
-            )
+            answer = self.post(session, f"hub/api/users/{name}/tokens", json={"note": "tests"})
             assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
             return answer.json()["token"]
 
@@ -346,6 +352,13 @@ class TestHub:
         return page
 
 
+def _room_of(process: psutil.Process) -> str:
+    try:
+        return os.readlink(f"/proc/{process.pid}/ns/pid")
+    except OSError:
+        return ""
+
+
 def _arguments_of(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -353,8 +366,10 @@ def _arguments_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def _xsrf(session: requests.Session) -> str:
-    return next(cookie.value for cookie in session.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")
+def _xsrf(session: requests.Session, path: str) -> str:
+    """Return the token of the hub or of the server that a path belongs to."""
+    found = [each for each in session.cookies if each.name == "_xsrf" and path.startswith(each.path)]
+    return max(found, key=lambda each: len(each.path)).value
 
 
 def _plain_environment() -> dict[str, str]:
