@@ -271,8 +271,8 @@ class TestHub:
     def processes(self, module: str) -> list[psutil.Process]:
         """Return the processes of this hub that run a module of ours."""
         if self._room:
-            room = os.readlink(f"/proc/{self._room.pid}/ns/pid")
-            found = [each for each in psutil.process_iter() if _room_of(each) == room]
+            room = _room_of(self._room.pid)
+            found = [each for each in psutil.process_iter() if _room_of(each.pid) == room]
         else:
             found = psutil.Process().children(recursive=True) + self._seen
         return [each for each in found if module in _arguments_of(each)]
@@ -352,11 +352,11 @@ class TestHub:
         return page
 
 
-def _room_of(process: psutil.Process) -> str:
+def _room_of(pid: int) -> Path | None:
     try:
-        return os.readlink(f"/proc/{process.pid}/ns/pid")
+        return Path(f"/proc/{pid}/ns/pid").readlink()
     except OSError:
-        return ""
+        return None
 
 
 def _arguments_of(process: psutil.Process) -> list[str]:
