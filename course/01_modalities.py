@@ -197,6 +197,7 @@ plots.demo(
     energy_kev=(20.0, 60.0, 20.0),
     glandular=(0.1, 0.7, 0.3),
     outline=False,
+    frames=12,
     static=[
         {"glandular": 0.15},
         {"glandular": 0.15, "outline": True},
@@ -610,6 +611,7 @@ plots.demo(
     draw_ultrasound,
     frequency_mhz=(2.0, 8.0, 5.0),
     dynamic_range_db=(30, 80, 60),
+    frames=9,
     static=[{"frequency_mhz": 2.0}, {}, {"frequency_mhz": 8.0}, {"dynamic_range_db": 35}],
 )
 
@@ -663,6 +665,7 @@ plots.demo(
     draw_oct,
     bandwidth_nm=(10.0, 120.0, 50.0),
     n_averages=(1, 16, 4),
+    frames=9,
     static=[{}, {"bandwidth_nm": 10.0}, {"n_averages": 1}],
 )
 
@@ -707,6 +710,7 @@ plots.demo(
     draw_histology,
     haematoxylin=(0.3, 1.8, 1.0),
     counterstain=(0.3, 1.8, 1.0),
+    frames=9,
     static=[{}, {"haematoxylin": 0.4, "counterstain": 1.6}],
 )
 

@@ -164,6 +164,7 @@ plots.demo(
     patients=(8, 32, 16),
     subject_sd=(0.0, 1.0, 1.0),
     label_effect=(0.0, 2.0, 1.0),
+    frames=9,
     static=[{}, {"label_effect": 0.0}, {"patients": 32, "subject_sd": 0.0, "label_effect": 2.0}],
 )
 
@@ -261,6 +262,7 @@ plots.demo(
     draw_ages,
     repetition_ms=(300, 6000, 600),
     echo_ms=(10, 150, 10),
+    frames=9,
     static=[{}, {"repetition_ms": 4000, "echo_ms": 100}],
 )
 

@@ -51,7 +51,8 @@
       const played = buttons.contains(document.activeElement);
       undo.hidden = n === 0;
       choices.forEach((button) => { button.hidden = done; });
-      if (played && document.activeElement?.hidden !== false) (done ? undo : choices[0]).focus();
+      const here = document.activeElement;
+      if (played && (here.hidden || !buttons.contains(here))) (done ? undo : choices[0]).focus();
       const told = answers.map(([chosen], picture) => `${picture}: ${chosen}`).join(", ");
       const took = n ? `, ${median(answers.map(([, seconds]) => seconds)).toFixed(1)} s each (median)` : "";
       line.value = `${variable} = {${told}}  # ${n} of ${figures.length} answered${took}`;

@@ -37,6 +37,9 @@
       list(at.join());
       if (aloud) said.textContent = frame.alt;
     }
+    // Where pictures are files beside the page, those of a twin are fetched when somebody reaches for it.
+    const fetchAll = () => { for (const { src } of Object.values(data.frames)) new Image().src = src; };
+    for (const reached of ["pointerenter", "focusin"]) twin.addEventListener(reached, fetchAll, { once: true });
     // Only from now on: nobody wants to hear every picture of a page when it opens.
     draw(false);
     said.setAttribute("aria-live", "polite");

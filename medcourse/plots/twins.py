@@ -130,7 +130,7 @@ def group(knobs: Sequence[Knob], frames: Sequence[Frame], *, name: str, alone: b
 def _figure(place: str, picture: Picture, frame: Frame) -> str:
     return (
         f'<figure data-at="{place}"><img src="{picture.uri}" alt="{html.escape(frame.alt)}" width="{picture.width}" '
-        f'height="{picture.height}"><figcaption>{html.escape(frame.title)}</figcaption></figure>'
+        f'height="{picture.height}" loading="lazy"><figcaption>{html.escape(frame.title)}</figcaption></figure>'
     )
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 FOLDER = "_static/figures"
 _IMG = re.compile(r'<img alt="([^"]*)" style="max-width:100%" src="data:image/png;base64,([A-Za-z0-9+/=]+)">')
 """As `medcourse.plots.figures.bundle` writes it."""
+_WEBP = re.compile(r"data:image/webp;base64,([A-Za-z0-9+/=]+)")
+"""A picture of a twin, as `medcourse.plots.twins` writes it, in an `<img>` or in the data of its script."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,10 @@ class Shelf:
             alt, data = found.groups()
             return self.store(b64decode(data)).tag(html.unescape(alt))
 
-        return _IMG.sub(replace, text)
+        return _WEBP.sub(self._link, _IMG.sub(replace, text))
+
+    def _link(self, found: re.Match[str]) -> str:
+        webp = b64decode(found[1])
+        name = f"{FOLDER}/{hashlib.sha256(webp).hexdigest()[:16]}.webp"
+        self._files[name] = webp
+        return f"../{name}"
