@@ -1,6 +1,7 @@
 """Sphinx's settings for the course as a site. `medcourse site` copies this folder beside the pages that it writes."""
 
 import medcourse
+import medcourse.grading.notebooks  # loads nbformat in a way that saves seconds
 
 project = "Deep Learning in Medical Imaging"
 author = "The medcourse authors"
@@ -17,7 +18,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "medcourse.site.docstrings",
 ]
-exclude_patterns = ["_static", "_templates", "conf.py"]
+exclude_patterns = ["_static", "notebooks", "_templates", "conf.py"]
 templates_path = ["_templates"]
 
 # Lessons come with their outputs: medcourse/executed.py.
@@ -54,12 +55,14 @@ html_css_files = ["site.css", "tables.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_permalinks_icon = "#"
+html_context = {"default_mode": "auto"}  # dark where the reader's system is
 html_theme_options = {
     "logo": {"text": project, "alt_text": ""},
     "home_page_in_toc": True,
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "search_bar_text": "Search the course",
+    "navbar_persistent": [],  # the search is in the sidebar, and on a phone in the line above the page
     "use_download_button": False,
     "use_fullscreen_button": False,
     "use_sidenotes": False,

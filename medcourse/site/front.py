@@ -33,6 +33,7 @@ def front_page(lessons: list[Notes], labs: list[Notes], pictures: list[tuple[Sto
     """
     return "\n\n".join(
         [
+            "---\nhtml_theme.sidebar_secondary.remove: true\n---",  # the map wants the room
             "# Deep Learning in Medical Imaging",
             f":::{{div}} pitch\n{_PITCH}\n:::",
             _strip(pictures),
@@ -121,6 +122,18 @@ def _needs(lessons: list[Notes], labs: list[Notes]) -> str:
 - To run: Python 3.11 or newer and {largest.peak_gb:.1f} GB of memory; no graphics card. The longest notebook, of unit
   {slowest.unit.number}, took {slowest.seconds:.0f} seconds on two cores.
 - No data: every unit simulates its own, and reads real data where you have them. Nothing here is a patient's."""
+
+
+def labs_page(labs: list[Notes]) -> str:
+    """Write the list of labs, as MyST text."""
+    lines = ["| lab | minutes | points |", "|---|---|---|"]
+    for each in labs:
+        lines.append(f"| [{each.title}]({each.unit.slug}.ipynb) | {each.minutes} | {each.points:g} |")
+    about = (
+        "Each lab belongs to the lesson of the same number. Here they can be read; solve them in JupyterLab, where "
+        "`medcourse check` grades them on your own machine ([how](../guide/study.md))."
+    )
+    return "\n\n".join(["# Labs", about, "\n".join(lines)])
 
 
 def counts(rows: list[dict[str, Any]]) -> str:
