@@ -49,7 +49,8 @@ class Reader:
 def can_read(path: Path, reader: Reader) -> bool:
     """Whether somebody gets something out of a file, or out of a folder: entering one is enough, names are guessed."""
     found = path.resolve()
-    if not os.path.exists(found) or not all(_may(each, reader, _ENTER) for each in found.parents):
+    # Path.exists raises where this process may not look.
+    if not os.path.exists(found) or not all(_may(each, reader, _ENTER) for each in found.parents):  # noqa: PTH110
         return False
     return _may(found, reader, _READ) or (found.is_dir() and _may(found, reader, _ENTER))
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from medcourse.errors import CourseError
 from medcourse.grading import release
+from medcourse.grading.files import write_whole
 from medcourse.publish import publish
 
 COURSE_ID = "medcourse"
-PARTS = ("course", "solutions", "assignments", "bench/results", "constraints.txt", "nbgrader_config.py")
+CONFIG = "nbgrader_config.py"
+PARTS = ("course", "solutions", "assignments", "bench/results", "constraints.txt", CONFIG)
 """What the instructors' course is made of."""
 
 
@@ -83,8 +85,6 @@ def lay_out(layout: Layout, root: Path, grader: tuple[int, int] | None) -> None:
         No such course, or a folder cannot be written. What was not there before is not there then either.
     """
     try:
-        _make(layout.folder, 0o755)
-        _make(layout.private, 0o700)
         if not layout.course.is_dir():
             with _at_once(layout.course) as half:
                 _copy_course(root, half)
@@ -92,20 +92,23 @@ def lay_out(layout: Layout, root: Path, grader: tuple[int, int] | None) -> None:
         if not layout.exchange.is_dir():
             with _at_once(layout.exchange) as half:
                 # A course of this name that a student made first would be that student's.
-                _make(half / COURSE_ID, 0o755)
+                make_folder(half / COURSE_ID, 0o755)
                 # As nbgrader makes it, but that nobody may move or remove what is another's, even who knows its name.
-                _make(half / COURSE_ID / "inbound", 0o3733)
+                make_folder(half / COURSE_ID / "inbound", 0o3733)
                 _give(half, grader)
                 half.chmod(0o1777)
         publish(root, layout.public)
-        _make(layout.settings, 0o755)
-        shutil.copyfile(layout.course / "nbgrader_config.py", layout.settings / "nbgrader_config.py")
-        (layout.settings / "nbgrader_config.py").chmod(0o644)
+        make_folder(layout.settings, 0o755)
+        # From the administrator's folder: what lies in the grader's may be a link to what only root reads.
+        config = (root / CONFIG).read_bytes()
+        if not (layout.settings / CONFIG).is_file() or (layout.settings / CONFIG).read_bytes() != config:
+            write_whole(layout.settings / CONFIG, config)
+            (layout.settings / CONFIG).chmod(0o644)
     except OSError as error:
         raise CourseError(f"cannot lay out the hub in {layout.folder}: {error.strerror} ({error.filename})") from error
 
 
-def _make(folder: Path, mode: int) -> None:
+def make_folder(folder: Path, mode: int) -> None:
     """Make a folder, whatever the umask; one that is there stays as it is."""
     if not folder.is_dir():
         folder.mkdir(parents=True)
@@ -136,8 +139,8 @@ def _copy_course(root: Path, target: Path) -> None:
             shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
         elif source.is_file():
             shutil.copyfile(source, target / part)
-    if not (target / "nbgrader_config.py").is_file():
-        raise CourseError(f"expected nbgrader_config.py in {root}, found none: run this in a checkout of the course")
+    if not (target / CONFIG).is_file():
+        raise CourseError(f"expected {CONFIG} in {root}, found none: run this in a checkout of the course")
     release.build(target)
 
 

@@ -19,7 +19,7 @@ from medcourse.errors import CourseError
 from medcourse.hub import accounts, guard
 from medcourse.hub.config import FILE, START_SECONDS, TEXT, proxy_command
 from medcourse.hub.environment import DATABASE, GRADEBOOK, command_path
-from medcourse.hub.layout import Layout, lay_out
+from medcourse.hub.layout import Layout, lay_out, make_folder
 from medcourse.hub.roster import EXAMPLE, Person, read_class
 from medcourse.hub.state import DEMO, REAL, State, fresh_state, load_state, save_state
 from medcourse.server import claim_port
@@ -246,10 +246,8 @@ def _check_machine(people: tuple[Person, ...], layout: Layout, root: Path) -> li
 def _hold(layout: Layout) -> None:
     """Hold the folder for as long as this process lives, JupyterHub included, which it becomes."""
     try:
-        layout.private.mkdir(parents=True, exist_ok=True)
-        if layout.folder.stat().st_uid == os.geteuid():
-            layout.folder.chmod(0o755)
-        layout.private.chmod(0o700)
+        make_folder(layout.folder, 0o755)
+        make_folder(layout.private, 0o700)
         lock = os.open(layout.private / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CourseError(f"cannot write to {layout.folder}: {error.strerror}: give another --folder") from None
