@@ -13,8 +13,9 @@ from pathlib import Path
 
 from medcourse.errors import CourseError
 from medcourse.grading.leaks import find_leaks_of_course
-from medcourse.grading.notebooks import lesson_notebook, to_text
+from medcourse.grading.notebooks import lesson_notebook, node, parse_notebook, to_text
 from medcourse.grading.release import known_labs
+from medcourse.ways import COLAB, read_ways
 
 RECORD = ".medcourse-published.json"
 """In the published folder: the sha256 of each file that was put there."""
@@ -33,7 +34,9 @@ TOP = (
     "constraints.txt",
     "environment.yml",
 )
-CODE = frozenset({".py", ".csv", ".json", ".typed", ".j2", ".css", ".js", ".html", ".md", ".toml", ".yml", ".txt"})
+CODE = frozenset(
+    {".py", ".csv", ".json", ".typed", ".j2", ".tpl", ".css", ".js", ".html", ".md", ".toml", ".yml", ".txt"}
+)
 PICTURES = frozenset({".svg", ".png", ".jpg", ".webp", ".ico"})
 FOLDERS = {
     "assignments": frozenset({".ipynb"}),
@@ -127,10 +130,28 @@ def _tree(root: Path) -> dict[str, bytes]:
             tree[name] = path.read_bytes()
     for path in sorted((root / "course").glob("[0-9][0-9]_*.py")):
         tree[f"{LESSONS}/{path.stem}.ipynb"] = to_text(lesson_notebook(path)).encode()
+    tree |= _elsewhere(root, tree)
     released = {name.split("/")[1] for name in tree if name.startswith("assignments/")}
     if missing := set(known_labs(root)) - released:
         raise CourseError(f"expected every lab in assignments/, got none of {', '.join(sorted(missing))}: build them")
     return tree
+
+
+def _elsewhere(root: Path, tree: dict[str, bytes]) -> dict[str, bytes]:
+    """Return what other places need to run the notebooks of a tree: Binder its recipe, Colab a first cell."""
+    ways = read_ways(root)
+    found = {name: text.encode() for name, text in ways.binder_files().items()}
+    if ways.colab:
+        install = node(
+            cell_type="code", id="install", metadata={}, source=ways.first_cell(), outputs=[], execution_count=None
+        )
+        for name, content in tree.items():
+            if name.startswith((f"{LESSONS}/", "assignments/")) and name.endswith(".ipynb"):
+                notebook = parse_notebook(content)
+                notebook.cells.insert(0, install)
+                kind = "lessons" if name.startswith(LESSONS) else "labs"
+                found[f"{COLAB}/{kind}/{Path(name).name}"] = to_text(notebook).encode()
+    return found
 
 
 def _places(path: Path, root: Path) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ def test_only_what_is_listed_is_published(root, tmp_path):
         "README.md",
         "assignments/00_mini/00_mini.ipynb",
         "bench/results/effects.json",
+        "binder/requirements.txt",
+        "binder/runtime.txt",
         "course/00_mini.py",
         "course/index.md",
         "lessons/00_mini.ipynb",
@@ -215,9 +217,9 @@ def test_command_line(root, tmp_path, monkeypatch, capsys):
     assert cli.main(["publish", str(folder), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["folder"] == str(folder)
-    assert said["files"] == said["changed"] == 6
+    assert said["files"] == said["changed"] == 8
     assert cli.main(["publish", str(folder)]) == 0
-    assert capsys.readouterr().out == f"{folder}: 6 files, 0 changed\n"
+    assert capsys.readouterr().out == f"{folder}: 8 files, 0 changed\n"
     (root / "solutions" / "00_mini.py").write_text(MINI.read_text().replace("Exercise 1: Dice", "Exercise 1: The Dice"))
     assert cli.main(["publish", str(tmp_path / "other")]) == 2
     assert "run `medcourse build`" in capsys.readouterr().err
