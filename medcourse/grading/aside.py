@@ -78,9 +78,11 @@ def keep_aside(root: Path, slug: str, found: Collection[Aside], taken: Collectio
     after = list(kept.values())[:MOST]
     if after == before:
         return
-    grading_folder(root)
     path = _path(root, slug)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        (grading_folder(root) / path.parent.name).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CourseError(f"expected a folder {path.parent} that can be written: {error.strerror}") from None
     write_whole(path, json.dumps([asdict(each) for each in after], indent=1) + "\n", mode=0o600)
 
 

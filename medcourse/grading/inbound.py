@@ -252,12 +252,12 @@ def _end_of(descriptor: int) -> str:
 def _small(folder: int, name: str, most: int) -> bytes:
     """Return the beginning of a small file, empty where there is none."""
     try:
-        with _opened(folder, name, _FILE) as descriptor:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return b""
-            return os.read(descriptor, most + 1)
-    except (NotTakenError, OSError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
         return b""
+    with _opened(folder, name, _FILE) as descriptor:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, most + 1) if is_file else b""
 
 
 def _copy(source: int, destination: Path, size: int) -> None:

@@ -4,7 +4,6 @@ A student whose disk is full, who has too many files or whose server is killed k
 `collect` would not take is refused here, where the student reads why.
 """
 
-import os
 import re
 import shutil
 import stat
@@ -55,12 +54,8 @@ def _close_to_others(folder: Path) -> None:
     set-group-ID bit, so they can read what nobody else can.
     """
     parent = folder.parent.stat()
-    if not parent.st_mode & stat.S_ISGID or folder.stat().st_gid != parent.st_gid:
-        return
-    for place, _, files in os.walk(folder):
-        for name in files:
-            Path(place, name).chmod(0o640)
-        Path(place).chmod(0o770)
+    if parent.st_mode & stat.S_ISGID and folder.stat().st_gid == parent.st_gid:
+        folder.chmod(0o770)
 
 
 def _why(error: OSError | RuntimeError) -> str:
