@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from medcourse.executed import executed, latest
-from medcourse.grading.notebooks import read_notebook, to_text
+from medcourse.grading.notebooks import lesson_notebook, read_notebook, to_text
 from medcourse.grading.records import EFFECTS
 from medcourse.grading.release import release_path
 from medcourse.paths import cache_folder
 from medcourse.site.api import api_pages
 from medcourse.site.assets import mathjax
 from medcourse.site.figures import Shelf, Stored
-from medcourse.site.front import counts, front_page
+from medcourse.site.front import counts, front_page, labs_page
 from medcourse.site.notebooks import lab_page, lesson_page
 from medcourse.site.tables import table_pages
 from medcourse.site.units import Notes, notes_of, read_costs, units_there
+from medcourse.site.ways_out import add_ways, downloads
 from medcourse.units import Unit
+from medcourse.ways import read_ways
 
 HAND_WRITTEN = Path("course", "site")
 _PICTURES = Path("course", "site", "pictures.py")
@@ -57,16 +59,24 @@ def source_files(
             return latest(path, cache=cache / "executed")
         return executed(path, cache=cache / "executed").execution.notebook
 
-    costs, units = read_costs(root), units_there(root)
+    costs, units, ways = read_costs(root), units_there(root), read_ways(root)
     lessons, labs = [], []
     for unit in progress(units):
         notebook, lab = run(root / "course" / f"{unit.slug}.py"), read_notebook(release_path(root, unit.slug))
         lessons.append(notes_of(notebook, unit, key=f"course/{unit.slug}", costs=costs))
         labs.append(notes_of(lab, unit, key=f"solutions/{unit.slug}", costs=costs))
-        files[f"lessons/{unit.slug}.ipynb"] = to_text(lesson_page(notebook, lessons[-1], labs[-1], shelf)).encode()
-        files[f"labs/{unit.slug}.ipynb"] = to_text(lab_page(lab, labs[-1], shelf)).encode()
+        files |= downloads(lesson_notebook(root / "course" / f"{unit.slug}.py"), "lessons", unit.slug)
+        files |= downloads(lab, "labs", unit.slug)
+        pages = {
+            "lessons": lesson_page(notebook, lessons[-1], labs[-1], shelf),
+            "labs": lab_page(lab, labs[-1], shelf),
+        }
+        for kind, page in pages.items():
+            add_ways(page, ways, kind, unit.slug)
+            files[f"{kind}/{unit.slug}.ipynb"] = to_text(page).encode()
     front = front_page(lessons, labs, _pictures(root, run, shelf), counts(_effects(root)))
-    files["index.md"] = f"{front}\n\n{_contents(lessons, labs)}\n".encode()
+    files["index.md"] = f"{front}\n\n{_contents(lessons)}\n".encode()
+    files["labs/index.md"] = f"{labs_page(labs)}\n\n{_toctree([each.unit.slug for each in labs])}\n".encode()
     files |= {name: text.encode() for name, text in table_pages(root).items()}
     files |= _reference()
     files |= {f"_static/mathjax/{name}": content for name, content in _read_all(mathjax(cache)).items()}
@@ -103,14 +113,14 @@ def _pictures(root: Path, run: Callable[[Path], Any], shelf: Shelf) -> list[tupl
     return found
 
 
-def _contents(lessons: list[Notes], labs: list[Notes]) -> str:
+def _contents(lessons: list[Notes]) -> str:
     """Write the tree of pages: what stands in the sidebar, and which page comes before and after which."""
     parts = [
         (part, [f"{each.unit.number}. {each.title} <lessons/{each.unit.slug}>" for each in notes])
         for part, notes in groupby(lessons, key=lambda each: each.unit.part)
     ]
     parts += [
-        ("Labs", [f"labs/{each.unit.slug}" for each in labs]),
+        ("Do it yourself", ["labs/index"]),
         ("Results", ["reproduction", "costs"]),
         ("Study, teach, contribute", ["guide/study", "guide/index", "api/index"]),
     ]
