@@ -9,7 +9,8 @@
 set -eu
 umask 077
 
-folder=${1:?expected a folder: certificates.sh FOLDER [DAYS]}
+[ $# -ge 1 ] || { echo "certificates.sh: expected a folder: certificates.sh FOLDER [DAYS]" >&2; exit 2; }
+folder=$1
 days=${2:-180}
 case $days in *[!0-9]* | 0 | '') echo "certificates.sh: expected a number of days, got '$days'" >&2; exit 2 ;; esac
 command -v openssl >/dev/null || { echo "certificates.sh: expected openssl on PATH: install it" >&2; exit 2; }
