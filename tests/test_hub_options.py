@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -157,3 +158,44 @@ def test_a_folder_without_solutions_is_no_course_and_leaves_no_half_of_one(class
     with pytest.raises(run.CourseError, match="expected solutions/ in"):
         run.prepare(wanted, tmp_path / "nothing")
     assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == ["private"]
+
+
+def ready_with(tmp_path, script):
+    """A hub that is ready, but in whose place another program is started."""
+
+    class Other(run.Ready):
+        @property
+        def command(self):
+            return [sys.executable, "-c", script, str(self.state.port)]
+
+    layout = Layout(tmp_path)
+    layout.private.mkdir()
+    return Other(layout, replace(state(), port=claim_port(0)), dict(os.environ), [])
+
+
+def test_a_check_says_what_answers_and_stops_it(tmp_path):
+    """The hub itself is checked where it takes its time: `make test` and tests/test_hub.py."""
+    script = """
+import sys
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Pages(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response({"/hub/health": 200, "/hub/login": 200}.get(self.path, 302))
+        self.send_header("Location", "/nowhere")
+        self.end_headers()
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Pages).serve_forever()
+"""
+    ready = ready_with(tmp_path, script)
+    lines = run.check(ready)
+    assert lines[0].startswith("the hub answers after ")
+    assert lines[1:] == ["hub/login: 200", "services/course/: 302", "the hub stopped"]
+    assert not run.is_up(ready.state)
+
+
+def test_a_check_of_a_hub_that_does_not_start_quotes_its_last_words(tmp_path):
+    with pytest.raises(
+        run.CourseError, match="expected the hub to start, and it did not; its last words: no such thing"
+    ):
+        run.check(ready_with(tmp_path, "raise SystemExit('no such thing')"))
