@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from medcourse.server import Server, serve
 
+# JupyterLab's half of medcourse[itk] asks for this when a page opens, whatever is on the page.
+IMJOY = "https://cdn.jsdelivr.net/npm/vue@"
+
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from medcourse.workspace import fill
-from tests.browser import jupyterlab
+from tests.browser import IMJOY, jupyterlab
 
 pytestmark = pytest.mark.browser
 
@@ -47,8 +47,6 @@ ITK = {
     "itkwidgets": VIEW.format(backend="itkwidgets"),
     "later": "print('later cells run')",
 }
-# JupyterLab's half of medcourse[itk] asks for this when a page opens, whatever is on the page.
-IMJOY = "https://cdn.jsdelivr.net/npm/vue@"
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,13 @@ def test_submissions_lead_to_their_own_lab(teacher):
     assert f'href="/formgrader/class/{LAB}"' in teacher.get(f"manage_submissions/{LAB}").text
 
 
+def test_its_style_comes_with_nbgraders(teacher):
+    style = teacher.get("static/css/nbgrader.css")
+    assert style.headers["Content-Type"].startswith("text/css")
+    assert ".form-table" in style.text
+    assert "#class-progress" in style.text
+
+
 def test_unknown_lab_is_not_found(teacher):
     assert teacher.get("class/99_none").status_code == 404
     assert teacher.post("class/99_none/grade").status_code == 404
@@ -173,6 +180,7 @@ def test_script_in_a_written_answer_does_not_reach_who_grades_it(graded, teacher
     page = teacher.get(f"submissions/{number}/").text
     assert "of it." in page, "the answer is shown"
     assert SCRIPT not in page
+    assert "//cdn" not in page, "nothing is loaded from elsewhere"
 
 
 def test_formgrader_shows_what_the_other_process_recorded(graded, teacher):

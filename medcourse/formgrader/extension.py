@@ -13,6 +13,7 @@ from medcourse.errors import CourseError
 from medcourse.formgrader import STOCK
 from medcourse.formgrader.handlers import HERE, RUNS, handlers
 from medcourse.formgrader.runs import Runs
+from medcourse.formgrader.sessions import close_gradebook_with_page
 from medcourse.grading import harmless
 
 
@@ -23,12 +24,19 @@ class Formgrader(FormgradeExtension):  # type: ignore[misc]  # nbgrader has no t
     def _debug_default(self) -> bool:
         return False  # it would show the configuration on a page, the gradebook's password with it
 
+    def build_extra_config(self) -> Any:
+        """Take nbgrader's page for grading by hand without what it would load from elsewhere."""
+        extra_config = super().build_extra_config()
+        extra_config.HTMLExporter.extra_template_basedirs = [str(HERE / "exporter"), stock.template_path]
+        return extra_config
+
     def init_tornado_settings(self, webapp: Any) -> None:
         """Put our pages before nbgrader's, and what makes its pages safe into them."""
         super().init_tornado_settings(webapp)
         webapp.settings["nbgrader_jinja2_env"] = environment()
         webapp.settings["nbgrader_exporter"].register_filter("markdown2html", _markdown)
         webapp.settings[RUNS] = Runs()
+        close_gradebook_with_page()
 
     def init_handlers(self, webapp: Any) -> None:
         """Add our addresses before nbgrader's, whose last one answers to anything."""

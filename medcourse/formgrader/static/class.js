@@ -6,7 +6,9 @@
   const api = `${base_url}/formgrader/api/class/${lab}`;
 
   async function show() {
-    const answer = await fetch(`${pages}/state`);
+    // A hub asks for the token even of what only reads, where a script asks; who is logged out would be sent elsewhere.
+    const headers = { "X-XSRFToken": getCookie("_xsrf") ?? "" };
+    const answer = await fetch(`${pages}/state`, { headers, redirect: "error" });
     if (!answer.ok) {
       throw new Error(answer.statusText);
     }
@@ -15,7 +17,7 @@
   }
 
   function complain() {
-    createModal("error-modal", "Error", "The server does not answer. The grading goes on if the server does.");
+    createModal("error-modal", "Error", "The server does not answer, or you are logged out: load this page again. A run goes on as long as the server does.");
   }
 
   function press(action, button) {
