@@ -297,6 +297,7 @@ plots.demo(
     iterations=(0, 8, 3),
     appearance_weight=(0.0, 15.0, 3.0),
     reach_px=(1.0, 60.0, 4.0),
+    frames=12,
     static=[{"iterations": 0}, {}, {"appearance_weight": 10.0, "reach_px": 60.0}],
 )
 
