@@ -148,7 +148,7 @@ def test_what_everybody_needs_and_cannot_read_is_named_with_the_folder_that_is_c
     with pytest.raises(CourseError, match=rf"to read {shared}, but {shared} is closed .* run `chmod o\+rX {shared}`"):
         guard.check_open([shared], [STRANGER])
     shared.chmod(0o700)
-    with pytest.raises(CourseError, match=rf"module.py, but {shared} is closed"):
+    with pytest.raises(CourseError, match=rf"module.py, but {shared} is closed .* run `chmod o\+x {shared}`"):
         guard.check_open([shared / "module.py"], [STRANGER])
 
 

@@ -174,7 +174,7 @@ def ready_with(tmp_path, script):
 
 
 def test_a_check_says_what_answers_and_stops_it(tmp_path):
-    """The hub itself is checked where it takes its time: `make test` and tests/test_hub.py."""
+    """A hub that really starts is in tests/test_hub.py."""
     script = """
 import sys
 from dataclasses import replace

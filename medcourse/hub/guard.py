@@ -85,9 +85,10 @@ def check_open(paths: Iterable[Path], readers: Iterable[Reader]) -> None:
     for path in paths:
         for reader in readers:
             if closed := _closed(path, reader):
+                wanted = "o+rX" if closed == path.resolve() else "o+x"
                 raise CourseError(
-                    f"expected everybody's server to read {path}, but {closed} is closed to {reader.name}: "
-                    f"run `chmod o+rX {shlex.quote(str(closed))}`, or install Python and the course in /opt"
+                    f"expected everybody's server to read {path}, but {closed} is closed to {reader.name}: install "
+                    f"Python and the course elsewhere, as in /opt, or run `chmod {wanted} {shlex.quote(str(closed))}`"
                 )
 
 
