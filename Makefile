@@ -1,13 +1,15 @@
 # `make lab` to learn, `make test` to know that all of it works. Each sets up what it needs, in .venv.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab site hub test check chromium
+.PHONY: help lab site hub test check chromium postgresql
 
 PYTHON ?= python3
 # Tests run in as many processes, each of which may take 2 GB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 PROXY := 5.3.0
+AXE := 4.14.1
 ENTER := . .venv/bin/activate &&
+NPM := npm install --global --prefix .venv --no-fund --no-audit --loglevel=error
 INSTALL := .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt
 
 help:
@@ -33,7 +35,7 @@ check: .venv/test.stamp
 	$(ENTER) lint-imports
 	$(ENTER) medcourse build --check
 
-test: check chromium .venv/proxy.stamp
+test: check chromium postgresql .venv/proxy.stamp .venv/axe.stamp
 	$(ENTER) medcourse lab --check
 	$(ENTER) python -m medcourse.site.assets
 	$(ENTER) pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
@@ -47,7 +49,7 @@ test: check chromium .venv/proxy.stamp
 	touch $@ .venv/lab.stamp
 
 .venv/test.stamp: pyproject.toml constraints.txt | solutions .venv/bin/python
-	$(INSTALL) -e ".[test,itk,hub,site]"
+	$(INSTALL) -e ".[test,itk,hub,postgresql,site]"
 	touch $@ .venv/lab.stamp .venv/site.stamp
 
 solutions:
@@ -58,10 +60,18 @@ solutions:
 	touch $@ .venv/lab.stamp
 
 # JupyterHub's proxy is a program of node's, which lies beside Python's.
-.venv/proxy.stamp: | .venv/bin/python
-	@command -v npm >/dev/null || { echo "expected npm on PATH, found none: install it (Debian: sudo apt-get install npm)" >&2; exit 1; }
-	npm install --global --prefix .venv --no-fund --no-audit --loglevel=error configurable-http-proxy@$(PROXY)
+.venv/proxy.stamp: | npm .venv/bin/python
+	$(NPM) configurable-http-proxy@$(PROXY)
 	touch $@
+
+# What the tests look at pages with.
+.venv/axe.stamp: | npm .venv/bin/python
+	$(NPM) axe-core@$(AXE)
+	touch $@
+
+.PHONY: npm
+npm:
+	@command -v npm >/dev/null || { echo "expected npm on PATH, found none: install it (Debian: sudo apt-get install npm)" >&2; exit 1; }
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "expected Python 3.11 or newer, got %d.%d: name one, as in make PYTHON=python3.12" % v or 0)'
@@ -73,3 +83,9 @@ chromium:
 	@command -v chromium >/dev/null || { \
 		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; \
 	} || { echo "expected chromium on PATH, found none: install it (Debian: sudo apt-get install chromium)" >&2; exit 1; }
+
+# The tests start a server of their own.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
+		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends postgresql; \
+	} || { echo "expected PostgreSQL below /usr/lib/postgresql, found none: install it (Debian: sudo apt-get install postgresql)" >&2; exit 1; }
