@@ -8,8 +8,6 @@ import os
 import pwd
 import shutil
 import socket
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from medcourse.grading.engines import close_engine
 from medcourse.grading.gradebook import Course
 from medcourse.grading.inbound import Limits, NotTakenError, examine, parse_name, take
 from medcourse.grading.report import report
-from tests.small_class import LAB, Here, environment, gradebook, submission
+from tests.small_class import LAB, Here, gradebook, submission
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="expected root: only root can hand in as somebody else")
 
@@ -418,44 +416,7 @@ def test_noise_after_the_time_does_not_reach_the_release_of_feedback(root, inbou
     (root / "submitted" / ANN.pw_name / LAB / "timestamp.txt").read_text(encoding="utf-8")
 
 
-# Where there is no room.
-
-FULL = """
-import resource, sys
-from pathlib import Path
-from nbgrader.apps import NbGraderAPI
-from medcourse.grading.gradebook import Course
-from medcourse.grading.inbound import SECRET
-root = Path(sys.argv[1])
-done = NbGraderAPI(config=Course(root).config).collect("00_mini")
-print(done["success"], done.get("log", ""), done.get("error", ""))
-"""
-
-
-def in_small_room(root, script, *arguments, room):
-    """Run Python where `room` is a disk of one MB that nobody else sees."""
-    mount = f'mount -t tmpfs -o size=1M room "{room}" && cp -a "{room}.first/." "{room}" && exec "$@"'
-    shutil.copytree(room, f"{room}.first", dirs_exist_ok=True)
-    command = ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", script, *map(str, arguments)]
-    more = {"MEDCOURSE_EXCHANGE": str(root.parent / "exchange")}
-    return subprocess.run(
-        command, cwd=root, env=environment(root, **more), capture_output=True, text=True, check=False, timeout=120
-    )
-
-
-def test_a_full_disk_loses_nothing_that_was_collected(root, inbound):
-    hand_in(inbound, ANN, b"old", minutes_ago=1, salt="a")
-    collect(root)
-    hand_in(inbound, ANN, b"n" * 2_000_000)
-    hand_in(inbound, CEM, b"small")
-    look = "import os; print(sorted(p for p in os.listdir('submitted/' + sys.argv[2])), open(sys.argv[3]).read(9))"
-    place = root / "submitted" / ANN.pw_name / LAB / f"{LAB}.ipynb"
-    done = in_small_room(root, FULL + look, root, ANN.pw_name, place, room=root / "submitted")
-    assert done.returncode == 0, done.stderr
-    assert f"could not copy what these handed in: {ANN.pw_name} (No space left on device)" in done.stdout
-    assert done.stdout.startswith("False")
-    assert done.stdout.rstrip().endswith(f"['{LAB}'] old")
-    assert f"Collecting submission: {CEM.pw_name}" in done.stdout
+# The list, and bounds.
 
 
 def test_the_list_of_what_was_set_aside_is_bounded_and_can_be_spoilt(tmp_path):
