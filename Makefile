@@ -1,7 +1,7 @@
 # `make lab` to learn, `make test` to know that all of it works. Each sets up what it needs, in .venv.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab site hub test check chromium postgresql
+.PHONY: help lab site hub test check chromium postgresql network
 
 PYTHON ?= python3
 # Tests run in as many processes, each of which may take 2 GB.
@@ -35,7 +35,7 @@ check: .venv/test.stamp
 	$(ENTER) lint-imports
 	$(ENTER) medcourse build --check
 
-test: check chromium postgresql .venv/proxy.stamp .venv/axe.stamp
+test: check chromium postgresql network .venv/proxy.stamp .venv/axe.stamp
 	$(ENTER) medcourse lab --check
 	$(ENTER) python -m medcourse.site.assets
 	$(ENTER) pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
@@ -89,3 +89,9 @@ postgresql:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
 		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends postgresql; \
 	} || { echo "expected PostgreSQL below /usr/lib/postgresql, found none: install it (Debian: sudo apt-get install postgresql)" >&2; exit 1; }
+
+# Root's tests make hosts of network namespaces, and certificates; others skip the first and need the second.
+network:
+	@command -v ip >/dev/null && command -v openssl >/dev/null || { \
+		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends iproute2 openssl; \
+	} || { echo "expected ip and openssl on PATH, found not both: install them (Debian: sudo apt-get install iproute2 openssl)" >&2; exit 1; }

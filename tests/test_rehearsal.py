@@ -28,7 +28,7 @@ from tests.small_class import LAB, ROOT, WRONG, Here, environment, gradebook, ha
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces, which only root may"),
+    pytest.mark.skipif(not pods.may_confine(), reason="makes namespaces, which only root may"),
 ]
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
@@ -289,5 +289,4 @@ def test_a_stranger_reaches_no_scheduler(cluster, root, tmp_path):
     assert (code, out) == (2, "")
     assert err.startswith(f"medcourse: expected a Dask scheduler at {cluster.address}, reached none in 10 s: ")
     assert err.count("\n") == 1
-    print(err)
-    assert not (root / "grading").exists() or journal(root) == []
+    assert journal(root) == []
