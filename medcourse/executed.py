@@ -23,8 +23,7 @@ from medcourse import sources
 from medcourse.execute import Execution, execute
 from medcourse.paths import cache_folder
 
-_HERE = Path(__file__).resolve()
-_MADE_BY = ("executed.py", "execute.py")
+_RUNNER = Path(__file__).resolve().with_name("execute.py")
 """What runs a lesson is part of how it comes out."""
 SETTINGS = {"MEDCOURSE_TWINS": "full"}
 """Set for the kernel: demos leave all that a page without a kernel needs."""
@@ -114,10 +113,18 @@ def _key(code: list[str], foreseen: list[Path]) -> str:
     digest = hashlib.sha256()
     for part in [*_versions(), *(f"{name}={value}" for name, value in SETTINGS.items()), *code]:
         digest.update(f"{len(part)}:{part}".encode())
-    for path in [*(_HERE.with_name(name) for name in _MADE_BY), *foreseen]:
+    for path in [_RUNNER, *foreseen]:
         content = path.read_bytes()
         digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()[:20]
+
+
+def program_of(path: Path) -> str:
+    """Return the code of a lesson or a notebook as one program, without magics."""
+    from medcourse.grading.notebooks import lesson_notebook, read_notebook  # noqa: PLC0415
+
+    notebook = read_notebook(path) if path.suffix == ".ipynb" else lesson_notebook(path)
+    return _plain([cell.source for cell in notebook.cells if cell.cell_type == "code"])
 
 
 def _plain(code: list[str]) -> str:

@@ -44,6 +44,11 @@ def files_used(program: str, *, package: Path = PACKAGE) -> list[Path]:
     return sorted(found | {data for folder in {path.parent for path in found} for data in _data(folder, package)})
 
 
+def modules_named(program: str, *, package: Path = PACKAGE) -> set[Path]:
+    """Return the modules of the package that a program names, and the packages that they lie in."""
+    return _modules(ast.parse(program), package, ())
+
+
 def _data(folder: Path, package: Path) -> Iterator[Path]:
     """Yield the files beside a module that are no code: tables, weights; of the package's own folder only its own."""
     for path in folder.glob("*" if folder == package else "**/*"):

@@ -18,7 +18,7 @@ from medcourse.site import assets, build
 from medcourse.site.api import api_pages
 from medcourse.site.docstrings import as_markup
 from medcourse.site.figures import Shelf
-from medcourse.site.notebooks import lab_page
+from medcourse.site.notebooks import lab_page, lesson_page
 from medcourse.site.units import Notes
 from medcourse.units import UNITS
 
@@ -166,6 +166,15 @@ def test_a_picture_becomes_a_file_without_losing_a_pixel(tmp_path):
     assert kept == files
 
 
+def test_links_of_outputs_lead_to_pages(tmp_path):
+    lesson = from_dict(NOTEBOOK)
+    data = {"text/markdown": "[ten](10_unet.ipynb) and [there](https://a.org/b.ipynb)"}
+    lesson.cells[1].outputs = [from_dict({"output_type": "display_data", "metadata": {}, "data": data})]
+    notes = Notes(UNITS[9], "A page", 50, 17.0, 0.7)
+    shown = lesson_page(lesson, notes, notes, Shelf({}, tmp_path))
+    assert shown.cells[1].outputs[0].data["text/markdown"] == "[ten](10_unet.html) and [there](https://a.org/b.ipynb)"
+
+
 def test_a_labs_attachments_become_files(tmp_path):
     data = b64encode(png(np.zeros((4, 4, 3), np.uint8))).decode()
     lab = from_dict(NOTEBOOK)
@@ -232,11 +241,12 @@ def test_the_reference_has_public_names_and_no_others(tmp_path):
         "data/inner.py": '"""Inner."""\ndef inner(): ...\n',
         "data/nets.py": '"""Nets."""\nclass Net: ...\nclass _Hidden: ...\nLIMIT = 3\n',
         "training.py": '"""Training."""\nRATE = 1\ndef fit(): ...\nclass TrainingError(Exception): ...\n',
-        "cli.py": '"""Commands."""\ndef main(): ...\n',
+        "inner.py": '"""For the course itself."""\ndef main(): ...\n',
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    pages = {page.name: page.text for page in api_pages(tmp_path)}
+    used = "from medcourse import training\nfrom medcourse.data import make_cells"
+    pages = {page.name: page.text for page in api_pages([used], tmp_path)}
     entries = {name: re.findall(r"^\.\. (auto\w+):: (\S+)", text, re.MULTILINE) for name, text in pages.items()}
     assert entries == {
         "data": [

@@ -45,6 +45,7 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 
 html_theme = "sphinx_book_theme"
 html_title = project

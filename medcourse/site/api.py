@@ -1,27 +1,11 @@
 """Pages of the public names, from what packages say of themselves; nothing is imported to write them."""
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medcourse.sources import PACKAGE, lazy_names
-
-LEFT_OUT = frozenset(
-    {
-        "cli",
-        "cli_class",
-        "doctor",
-        "server",
-        "workspace",
-        "publish",
-        "paths",
-        "execute",
-        "executed",
-        "sources",
-        "remote",
-    }
-)
-"""Modules behind commands, and what runs notebooks."""
+from medcourse.sources import PACKAGE, lazy_names, modules_named
 
 
 @dataclass(frozen=True)
@@ -33,11 +17,19 @@ class Page:
     text: str
 
 
-def api_pages(package: Path = PACKAGE) -> list[Page]:
-    """Write a page for each subpackage with public names, and for each public module beside them."""
+def api_pages(programs: Iterable[str], package: Path = PACKAGE) -> list[Page]:
+    """Write a page for each subpackage with public names, and for each module beside them that is used.
+
+    Parameters
+    ----------
+    programs : iterable of str
+        Lessons and labs as Python: what they name is what readers look up.
+    package : Path
+        The folder of `medcourse`.
+    """
+    used = {path for program in programs for path in modules_named(program, package=package)}
     pages = [_package_page(path.parent) for path in sorted(package.glob("*/__init__.py")) if lazy_names(path)]
-    modules = [path for path in package.glob("*.py") if path.stem[0] != "_" and path.stem not in LEFT_OUT]
-    pages += [_module_page(path) for path in modules]
+    pages += [_module_page(path) for path in package.glob("[!_]*.py") if path in used]
     return sorted((page for page in pages if page.text), key=lambda page: page.name)
 
 

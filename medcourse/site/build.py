@@ -88,6 +88,8 @@ def build_site(
         _write(work / "source", files)
         shutil.rmtree(work / "html", ignore_errors=True)
         _run_sphinx(work)
+        for leftover in (work / "html" / "_static").glob("*webpack-macros.html"):
+            leftover.unlink()  # templates of the themes, no pages
         pages = len(list((work / "html").rglob("*.html")))
         (work / "html" / STAMP).write_text(json.dumps({"digest": digest, "pages": pages}) + "\n")
         _put(work / "html", out)

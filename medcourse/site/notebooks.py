@@ -8,6 +8,9 @@ from medcourse.site.figures import FOLDER, Shelf
 from medcourse.site.units import Notes
 
 _ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
+_TO_NOTEBOOK = re.compile(r"""((?:href="|\]\()[\w./-]+)\.ipynb([")#])""")
+"""A link to another notebook in an output, which Sphinx leaves as it is."""
+_LINKING = {"text/html", "text/markdown"}
 # What a page takes from an output, the best first: pictures have both HTML, with words for it, and PNG.
 _KINDS = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "text/plain")
 
@@ -63,6 +66,8 @@ def _shown(output: Any, shelf: Shelf) -> Any:
     output.metadata = {}
     if kind == "text/html":
         output.data[kind] = shelf.without_data(data[kind])
+    if kind in _LINKING:
+        output.data[kind] = _TO_NOTEBOOK.sub(r"\1.html\2", output.data[kind])
     return output
 
 

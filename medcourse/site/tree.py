@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from medcourse.executed import executed, latest
+from medcourse.executed import executed, latest, program_of
 from medcourse.grading.notebooks import lesson_notebook, read_notebook, to_text
 from medcourse.grading.records import EFFECTS
 from medcourse.grading.release import release_path
@@ -78,7 +78,7 @@ def source_files(
     files["index.md"] = f"{front}\n\n{_contents(lessons)}\n".encode()
     files["labs/index.md"] = f"{labs_page(labs)}\n\n{_toctree([each.unit.slug for each in labs])}\n".encode()
     files |= {name: text.encode() for name, text in table_pages(root).items()}
-    files |= _reference()
+    files |= _reference(root)
     files |= {f"_static/mathjax/{name}": content for name, content in _read_all(mathjax(cache)).items()}
     return files
 
@@ -132,8 +132,9 @@ def _toctree(entries: list[str], caption: str = "", options: str = ":hidden:\n")
     return "```{toctree}\n" + options + named + "\n" + "\n".join(entries) + "\n```"
 
 
-def _reference() -> dict[str, bytes]:
-    pages = api_pages()
+def _reference(root: Path) -> dict[str, bytes]:
+    texts = [*sorted(root.glob("course/[0-9]*.py")), *sorted(root.glob("assignments/*/*.ipynb"))]
+    pages = api_pages(map(program_of, texts))
     listed = "\n".join(f"- {{doc}}`medcourse.{page.name} <{page.name}>`: {page.summary}" for page in pages)
     index = f"# The package\n\nWhat lessons and labs share, `import medcourse`.\n\n{listed}\n\n"
     index += _toctree([page.name for page in pages])
