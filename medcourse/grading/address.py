@@ -64,4 +64,5 @@ def _check_driver(url: URL) -> None:
     try:
         import psycopg  # noqa: F401, PLC0415
     except ImportError:  # none, or one without libpq
-        raise CourseError("a gradebook in PostgreSQL needs psycopg: pip install 'medcourse[postgresql]'") from None
+        advice = "run `pip install -c constraints.txt -e '.[postgresql]'`"
+        raise CourseError(f"a gradebook in PostgreSQL needs psycopg: {advice}") from None
