@@ -9,9 +9,11 @@ function; `check` grades one's own work. `plain` with its child process `runner`
 `shell` is what both run cells in.
 
 A class. `workforce` are the workers, each with one of `engines`; `crew` hands them submissions, `classroom` decides
-which; `journal` keeps what was found and `gradebook` writes it into nbgrader's `database`; `grades` is what a run says
-and `report` sums up; `preprocessors` is what nbgrader calls. `feedback` makes pages for students, of which `harmless`
-keeps what could harm. `crowd` gathers what a class answered in a labelling game.
+which; `journal` keeps what was found and `gradebook` writes it into nbgrader's `database`, whose `address` may be of
+PostgreSQL, where `locks` keep runs apart; `grades` is what a run says and `report` sums up; `preprocessors` is what
+nbgrader calls. `backup` copies gradebook and journals and puts them back; what it needs of SQLite is in `stores`, of
+PostgreSQL in `dumps`. `feedback` makes pages for students, of which `harmless` keeps what could harm. `crowd` gathers
+what a class answered in a labelling game.
 
 The tests of labs. `proofs` grades variants of answers, `mutants` makes some, replacing `segments` of text, and `audit`
 says what they show.
