@@ -184,15 +184,15 @@ def _sandbox() -> Finding:
 
 def _hub() -> Finding:
     """Say whether a class can be served, and how."""
-    from medcourse.hub.config import PROXY  # noqa: PLC0415
+    from medcourse.hub.proxy import find_proxy  # noqa: PLC0415
 
     version = _version("jupyterhub")
-    proxy = shutil.which(PROXY) or shutil.which(PROXY, path=str(Path(sys.executable).parent))
-    lacking = [
-        name for name, there in (("jupyterhub", version), (PROXY, proxy), ("node", shutil.which("node"))) if not there
-    ]
-    if lacking:
-        return Finding("extra hub", "note", f"no {', '.join(lacking)} (optional: `make hub`)")
+    if version is None:
+        return Finding("extra hub", "note", "not installed (optional: `make hub`)")
+    try:
+        find_proxy()
+    except CourseError as error:
+        return Finding("extra hub", "note", str(error))
     is_real = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("useradd", path="/usr/sbin:/sbin")
     how = "with an account for each person" if is_real else "as a demonstration (accounts need root, on Linux)"
     return Finding("extra hub", "ok", f"jupyterhub {version}, {how}")

@@ -111,6 +111,8 @@ def test_an_instructor_opens_the_course_and_no_ones_server(demo, ann):
             assert status(demo, ivy, page) == 200
         assert status(demo, ivy, "user/ann/api/contents") == 403
         assert status(demo, ivy, "hub/admin") == 200
+        for page in ("hub/api/shutdown", "hub/api/users/eve", "hub/api/users/ann/tokens"):
+            assert demo.post(ivy, page, json={}).status_code in {403, 404}
 
 
 def test_a_token_may_do_what_its_owner_may(demo):

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from medcourse import cli
-from medcourse.hub import accounts, config, run
+from medcourse.hub import accounts, proxy, run
 from medcourse.hub.layout import Layout
 from medcourse.hub.roster import Person
 from medcourse.hub.state import DEMO, fresh_state, load_state, save_state
@@ -81,7 +82,10 @@ def test_without_root_only_a_demonstration(class_file, capsys, monkeypatch):
 
 
 def test_without_jupyterhub_or_its_proxy_it_says_how_to_get_them(class_file, capsys, monkeypatch):
-    monkeypatch.setattr(config.shutil, "which", lambda *_, **__: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(proxy.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="v18.19.0\n"))
+        assert "expected node 20 or newer on PATH, got v18.19.0" in hub(class_file, capsys, "--demo")
+    monkeypatch.setattr(proxy.shutil, "which", lambda *_, **__: None)
     assert "expected configurable-http-proxy, found none: run `make hub`" in hub(class_file, capsys, "--demo")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "expected JupyterHub, found none: run `make hub`" in hub(class_file, capsys, "--demo")
@@ -178,6 +182,7 @@ def test_a_check_says_what_answers_and_stops_it(tmp_path):
     script = """
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self):

@@ -1,7 +1,6 @@
 """JupyterHub's settings for a class, from the state that `medcourse hub` left in the hub's private folder."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 from medcourse.errors import CourseError
 from medcourse.hub.environment import DATABASE, course_environment, person_environment
 from medcourse.hub.layout import Layout
+from medcourse.hub.proxy import find_proxy
 from medcourse.hub.roster import GRADER
 from medcourse.hub.state import State, load_state
 from medcourse.server import claim_port
 
-PROXY = "configurable-http-proxy"
 SERVICE = "course"
 START_SECONDS = 180
 """How long a server may take to start: a class that logs in at once shares the cores."""
@@ -70,24 +69,10 @@ _WARNING = "A demonstration: everybody shares one account of this machine, and c
 
 
 def _proxy(c: Any, layout: Layout, state: State) -> None:
-    c.ConfigurableHTTPProxy.command = [proxy_command()]
+    c.ConfigurableHTTPProxy.command = [find_proxy()]
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{state.proxy_port}"
     c.ConfigurableHTTPProxy.auth_token = state.proxy_token
     c.ConfigurableHTTPProxy.pid_file = str(layout.private / "proxy.pid")
-
-
-def proxy_command() -> str:
-    """Return where configurable-http-proxy is: beside this Python, else on PATH.
-
-    Raises
-    ------
-    CourseError
-        It is not installed.
-    """
-    found = shutil.which(PROXY, path=str(Path(sys.executable).parent)) or shutil.which(PROXY)
-    if found is None:
-        raise CourseError(f"expected {PROXY}, found none: run `make hub`, or `npm install --global {PROXY}`")
-    return found
 
 
 def _people(c: Any, layout: Layout, state: State) -> None:
@@ -100,7 +85,7 @@ def _people(c: Any, layout: Layout, state: State) -> None:
     c.Spawner.start_timeout = c.Spawner.http_timeout = START_SECONDS
     if not state.is_demo:
         c.JupyterHub.authenticator_class = "medcourse.hub.people.AccountAuthenticator"
-        c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
+        c.JupyterHub.spawner_class = "medcourse.hub.people.AccountSpawner"
         return
     c.JupyterHub.authenticator_class = "medcourse.hub.people.DemoAuthenticator"
     c.SharedPasswordAuthenticator.user_password = state.password

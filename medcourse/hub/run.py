@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from medcourse.errors import CourseError
 from medcourse.hub import accounts, guard
-from medcourse.hub.config import FILE, START_SECONDS, TEXT, proxy_command
+from medcourse.hub.config import FILE, START_SECONDS, TEXT
 from medcourse.hub.environment import DATABASE, GRADEBOOK, command_path
 from medcourse.hub.layout import Layout, lay_out, make_folder
+from medcourse.hub.proxy import PROXY, find_proxy
 from medcourse.hub.roster import EXAMPLE, Person, read_class
 from medcourse.hub.state import DEMO, REAL, State, fresh_state, load_state, save_state
 from medcourse.server import claim_port
@@ -225,7 +226,7 @@ def _check_installed() -> None:
         raise CourseError(
             'expected JupyterHub, found none: run `make hub`, or `pip install -c constraints.txt -e ".[hub]"`'
         )
-    proxy_command()
+    find_proxy()
 
 
 def _check_machine(people: tuple[Person, ...], layout: Layout, root: Path) -> list[guard.Reader]:
@@ -264,7 +265,7 @@ def _end_proxy(layout: Layout) -> None:
 
     try:
         proxy = psutil.Process(int((layout.private / "proxy.pid").read_text()))
-        if any(Path(proxy_command()).name in each for each in proxy.cmdline()):
+        if any(PROXY in each for each in proxy.cmdline()):
             proxy.terminate()
             proxy.wait(timeout=10)
     except (OSError, ValueError, psutil.Error):
