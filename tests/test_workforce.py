@@ -5,6 +5,7 @@ import subprocess
 import dask
 import pytest
 
+from medcourse.grading import workforce
 from medcourse.grading.workforce import ClusterError, Workforce
 from tests.small_class import ROOT
 
@@ -56,3 +57,19 @@ def test_what_is_no_certificate_is_said(made, name, tmp_path):
 def test_good_ones_are_used(made, monkeypatch):
     monkeypatch.setattr("medcourse.grading.workforce.CONNECT_SECONDS", 1)
     assert refused(made).startswith(f"expected a Dask scheduler at {ADDRESS}, reached none in 1 s: ")
+
+
+@pytest.mark.slow
+def test_only_a_worker_that_grades_as_this_machine_does_counts_as_one():
+    from distributed import LocalCluster  # noqa: PLC0415
+
+    fit = dict.fromkeys(workforce._fitness(workforce.grader_version()), 1)
+    for resources, is_lost in ((workforce._fitness("another"), True), (fit, False)):
+        with (
+            LocalCluster(
+                n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False}, resources=resources,
+            ) as cluster,
+            Workforce(1, cluster.scheduler_address) as force,
+        ):  # fmt: skip
+            assert force.is_lost() is is_lost
