@@ -14,11 +14,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from medcourse.grading.notebooks import to_text
+from tests.processes import family, processes
 from tests.small_class import (
     LAB,
     WRONG,
@@ -38,27 +38,6 @@ KILLS = {"worker": 15, "template": 15, "main": 10, "power": 10}
 STUDENTS = 40
 AS_IT_STARTS = 0.3  # the share of kills that fall into the start; the others come while results do
 START_SECONDS = 4.0
-
-
-def processes():
-    """Return parent and command line of each process."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            found[int(folder.name)] = (parent, (folder / "cmdline").read_bytes().decode(errors="replace"))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
-
-
-def family(pid):
-    """Return the process and all that came of it, the eldest first."""
-    everybody = processes()
-    found = [pid]
-    for each in found:
-        found += [child for child, (parent, _) in everybody.items() if parent == each and child not in found]
-    return {each: everybody[each] for each in found if each in everybody}
 
 
 def victims(run, kind):
