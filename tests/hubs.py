@@ -205,7 +205,7 @@ class TestHub:
         while not self.is_up():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise AssertionError(f"expected the hub to start; its last words:\n{self.output()[-3000:]}")
-            time.sleep(0.1)
+            time.sleep(0.25)
 
     def is_up(self) -> bool:
         """Whether hub, proxy and the course's server answer."""
