@@ -9,7 +9,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from small_class import Here  # beside this file
 
 from medcourse.errors import CourseError
 from medcourse.grading import workforce
@@ -37,6 +36,8 @@ def run(order):
 
 
 if __name__ == "__main__":
+    from small_class import Here  # beside this file, which is no module of a package where it is run
+
     warnings.simplefilter("error")
     workforce.Workforce = Here
     print("ready", flush=True)
