@@ -9,7 +9,6 @@ import sys
 import warnings
 from pathlib import Path
 
-
 from medcourse.errors import CourseError
 from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
