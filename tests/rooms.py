@@ -15,6 +15,7 @@ from pathlib import Path
 
 EMPTY = {
     "/home": "0755",
+    "/srv": "0755",
     "/tmp": "1777",
     "/var/tmp": "1777",
     "/dev/shm": "1777",

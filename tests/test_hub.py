@@ -6,6 +6,7 @@ First as a demonstration, with a certificate; then a real one, where everybody h
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import psutil
@@ -224,26 +225,28 @@ def test_lists_of_processes_show_no_secret(real):
 
 
 @REAL
-def test_a_real_hub_does_not_start_while_a_secret_is_open(real):
-    """In the same room, with another folder: the command that it names closes the secret, and nothing was made."""
+@pytest.mark.parametrize(
+    ("open_", "close", "said"),
+    [
+        ("chmod 755 CHECKOUT", "chmod 700 CHECKOUT", "can read CHECKOUT/solutions"),
+        ("chmod 755 /home/ben", "chmod 700 /home/ben", "can read /home/ben: run `chmod go= /home/ben`"),
+        ("usermod -aG sudo ann", "gpasswd -d ann sudo", "ann is in the group sudo"),
+        ("chmod 700 /srv", "chmod 755 /srv", "expected everybody's server to read /srv, but /srv is closed"),
+    ],
+    ids=["solutions", "home", "group", "closed"],
+)
+def test_a_real_hub_does_not_start_while_a_secret_is_open_or_the_course_closed(real, open_, close, said):
+    """In the same room, with another folder: it says what is wrong, and nothing was made."""
     checkout = real.layout.folder.parent / "checkout"
-    command = [
-        "python",
-        "-m",
-        "medcourse.cli",
-        "hub",
-        str(checkout.parent / "class.csv"),
-        "--folder",
-        "/srv/second",
-        "--check",
-    ]
-    asked = {"env": {"MEDCOURSE_ROOT": str(checkout)}, "cwd": "/"}
-    checkout.chmod(0o755)
+    class_file = str(checkout.parent / "class.csv")
+    command = [sys.executable, "-m", "medcourse.cli", "hub", class_file, "--folder", "/srv/second", "--check"]
+    shell = ["sh", "-c"]
+    real.as_user("root", [*shell, open_.replace("CHECKOUT", str(checkout))], check=True)
     try:
-        done = real.as_user("root", command, **asked)
-        assert done.returncode == 2
-        assert done.stderr.startswith("medcourse: expected secrets that no student can read")
-        assert f"run `chmod go= {checkout}/solutions" in done.stderr
-        assert not real.see("/srv/second").exists()
+        done = real.as_user("root", command, env={"MEDCOURSE_ROOT": str(checkout)}, cwd="/")
     finally:
-        checkout.chmod(0o700)
+        real.as_user("root", [*shell, close.replace("CHECKOUT", str(checkout))], check=True)
+    assert done.returncode == 2
+    assert said.replace("CHECKOUT", str(checkout)) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not real.see("/srv/second").exists()
