@@ -103,6 +103,7 @@ def show(source, place):
 
 def enter(settings, argv):
     """Become the pod's first process."""
+    os.umask(0o022)  # as an image's folders are: for everybody to pass
     furnish(settings["package"], settings["files"], settings["scratch"])
     socket.sethostname("pod")
     DefaultFilter().load()

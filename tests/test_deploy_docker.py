@@ -120,6 +120,15 @@ def test_people_and_graders_are_not_root(stage):
     assert int(uid) > 0
 
 
+def test_the_account_that_grades_has_a_name():
+    """MONAI asks for it when it is imported, and fails where there is none."""
+    (uid,) = {run.split("--uid ")[1].split()[0] for run in all_of("RUN", "course") if "useradd" in run}
+    assert all_of("USER", "course") == [f"{uid}:{uid}"]
+    documents = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "grading.yaml").read_text())
+    pods = [each["spec"]["template"]["spec"] for each in documents if each["kind"] == "Deployment"]
+    assert {pod["securityContext"]["runAsUser"] for pod in pods} == {int(uid)}
+
+
 def test_versions_are_those_tested_together():
     pins = dict(
         line.split("==")
