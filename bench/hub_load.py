@@ -147,7 +147,7 @@ def bear(hub, names, lab, answers, *, at_once, as_grader):
         list(pool.map(Student.log_in, students))
         started = time.perf_counter()
         list(pool.map(lambda student: student.work(lab, answers), students))
-        load.span = time.perf_counter() - started
+        load.span = round(time.perf_counter() - started, 1)
     load.peak_mb = round(memory.peak_mb)
     load.seconds = {step: [student.took[step] for student in students] for step in students[0].took}
     load.failed = [said for student in students for said in student.failed]
