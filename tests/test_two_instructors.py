@@ -155,6 +155,7 @@ def test_one_lab_at_once(course, instructors):
     assert [each["student"] for each in entries(course, LAB, "result")] == [*STUDENTS] * 2 * ROUNDS
 
 
+@pytest.mark.parametrize("course", ["postgres"], indirect=True)  # `test_kill` is for SQLite
 def test_one_of_two_is_killed(course, instructors):
     """The other goes on, and the lab that was under way is taken up again where it was."""
     instructors[0].order(course, LAB, rounds=1000)
