@@ -18,6 +18,7 @@ from medcourse.site import assets, build
 from medcourse.site.api import api_pages
 from medcourse.site.docstrings import as_markup
 from medcourse.site.figures import Shelf
+from medcourse.site.guide import guide_pages
 from medcourse.site.notebooks import lab_page, lesson_page
 from medcourse.site.units import Notes
 from medcourse.units import UNITS
@@ -168,11 +169,36 @@ def test_a_picture_becomes_a_file_without_losing_a_pixel(tmp_path):
 
 def test_links_of_outputs_lead_to_pages(tmp_path):
     lesson = from_dict(NOTEBOOK)
-    data = {"text/markdown": "[ten](10_unet.ipynb) and [there](https://a.org/b.ipynb)"}
+    data = {"text/html": '<a href="10_unet.ipynb">ten</a> and <a href="https://a.org/b.ipynb">there</a>'}
     lesson.cells[1].outputs = [from_dict({"output_type": "display_data", "metadata": {}, "data": data})]
     notes = Notes(UNITS[9], "A page", 50, 17.0, 0.7)
     shown = lesson_page(lesson, notes, notes, Shelf({}, tmp_path))
-    assert shown.cells[1].outputs[0].data["text/markdown"] == "[ten](10_unet.html) and [there](https://a.org/b.ipynb)"
+    linked = '<a href="10_unet.html">ten</a> and <a href="https://a.org/b.ipynb">there</a>'
+    assert shown.cells[1].outputs[0].data["text/html"] == linked
+
+
+def test_progress_bars_are_not_shown_and_demos_are(tmp_path):
+    lesson = from_dict(NOTEBOOK)
+    bar = {"application/vnd.jupyter.widget-view+json": {"model_id": "a"}, "text/plain": "0%|    | 0/30"}
+    demo = {**bar, "text/html": "<div>a twin</div>"}
+    lesson.cells[1].outputs = [
+        from_dict({"output_type": "display_data", "metadata": {}, "data": data}) for data in (bar, demo)
+    ]
+    notes = Notes(UNITS[9], "A page", 50, 17.0, 0.7)
+    shown = lesson_page(lesson, notes, notes, Shelf({}, tmp_path))
+    assert [output.data for output in shown.cells[1].outputs] == [{"text/html": "<div>a twin</div>"}]
+
+
+def test_pictures_of_a_twin_become_files(tmp_path):
+    webp = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(webp, "WEBP")
+    uri = f"data:image/webp;base64,{b64encode(webp.getvalue()).decode()}"
+    text = f'<img src="{uri}" alt="Black"><script type="application/json">{{"src":"{uri}"}}</script>'
+    files = {}
+    shown = Shelf(files, tmp_path).without_data(text)
+    (name,) = files
+    assert files[name] == webp.getvalue()
+    assert shown == f'<img src="../{name}" alt="Black"><script type="application/json">{{"src":"../{name}"}}</script>'
 
 
 def test_a_labs_attachments_become_files(tmp_path):
@@ -256,3 +282,49 @@ def test_the_reference_has_public_names_and_no_others(tmp_path):
         ],
         "training": [("autofunction", "medcourse.training.fit"), ("autoexception", "medcourse.training.TrainingError")],
     }
+
+
+README = """# Course
+
+## How it is graded
+
+By tests, see [the config](nbgrader_config.py) and [nbgrader](https://nbgrader.readthedocs.io).
+
+### An instructor's day
+
+Long.
+
+## A class on JupyterHub
+
+```
+# no heading
+medcourse hub CLASS.csv
+```
+
+### Accounts
+
+Each has one.
+
+### A lab, in the browser
+
+Press.
+
+## Licence
+
+Free.
+"""
+
+
+def test_the_guide_shows_sections_of_the_readme(tmp_path):
+    (tmp_path / "README.md").write_text(README)
+    pages = guide_pages(tmp_path)
+    assert pages["guide/grading.md"] == (
+        "# How it is graded\n\nBy tests, see the config (`nbgrader_config.py`) and "
+        "[nbgrader](https://nbgrader.readthedocs.io).\n"
+    )
+    assert pages["guide/day.md"] == "# An instructor's day\n\nLong.\n"
+    assert pages["guide/hub.md"].endswith("CLASS.csv\n```\n\n## Accounts\n\nEach has one.\n")
+    assert pages["guide/browser.md"] == "# A lab, in the browser\n\nPress.\n"
+    (tmp_path / "README.md").write_text(README.replace("A class on", "Classes on"))
+    with pytest.raises(CourseError, match="expected a section 'A class on JupyterHub'"):
+        guide_pages(tmp_path)

@@ -8,9 +8,9 @@ from medcourse.site.figures import FOLDER, Shelf
 from medcourse.site.units import Notes
 
 _ATTACHMENT = re.compile(r"\(attachment:([\w-]+\.png)\)")
-_TO_NOTEBOOK = re.compile(r"""((?:href="|\]\()[\w./-]+)\.ipynb([")#])""")
-"""A link to another notebook in an output, which Sphinx leaves as it is."""
-_LINKING = {"text/html", "text/markdown"}
+_TO_NOTEBOOK = re.compile(r"""(href="[\w./-]+)\.ipynb(["#])""")
+"""A link to another notebook in an output of HTML, which Sphinx leaves as it is."""
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 # What a page takes from an output, the best first: pictures have both HTML, with words for it, and PNG.
 _KINDS = ("text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "text/plain")
 
@@ -29,7 +29,7 @@ def lesson_page(notebook: Any, lesson: Notes, lab: Notes | None, shelf: Shelf) -
     notebook.metadata.pop("widgets", None)  # the state of demos in the kernel: pages have their twins
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_shown(output, shelf) for output in cell.outputs]
+            cell.outputs = [_shown(output, shelf) for output in cell.outputs if not _is_progress(output)]
     unit = lesson.unit
     facts = [f"Unit {unit.number}", unit.part, f"{lesson.minutes} minutes", f"runs in {lesson.seconds:.0f} s"]
     link = (f"Lab {unit.number}", f"../labs/{unit.slug}.ipynb") if lab else None
@@ -56,6 +56,12 @@ def lab_page(notebook: Any, lab: Notes, shelf: Shelf) -> Any:
     return notebook
 
 
+def _is_progress(output: Any) -> bool:
+    """Say whether an output is a progress bar: a widget of the kernel that says nothing without it."""
+    data = output.get("data", {})
+    return _WIDGET in data and "text/html" not in data
+
+
 def _shown(output: Any, shelf: Shelf) -> Any:
     """Keep the one form of an output that the page shows."""
     data = output.get("data")
@@ -65,9 +71,7 @@ def _shown(output: Any, shelf: Shelf) -> Any:
     output.data = {kind: data[kind]} if kind else {}
     output.metadata = {}
     if kind == "text/html":
-        output.data[kind] = shelf.without_data(data[kind])
-    if kind in _LINKING:
-        output.data[kind] = _TO_NOTEBOOK.sub(r"\1.html\2", output.data[kind])
+        output.data[kind] = _TO_NOTEBOOK.sub(r"\1.html\2", shelf.without_data(data[kind]))
     return output
 
 

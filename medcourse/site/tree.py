@@ -15,6 +15,7 @@ from medcourse.site.api import api_pages
 from medcourse.site.assets import mathjax
 from medcourse.site.figures import Shelf, Stored
 from medcourse.site.front import counts, front_page, labs_page
+from medcourse.site.guide import guide_pages
 from medcourse.site.notebooks import lab_page, lesson_page
 from medcourse.site.tables import table_pages
 from medcourse.site.units import Notes, notes_of, read_costs, units_there
@@ -77,7 +78,7 @@ def source_files(
     front = front_page(lessons, labs, _pictures(root, run, shelf), counts(_effects(root)))
     files["index.md"] = f"{front}\n\n{_contents(lessons)}\n".encode()
     files["labs/index.md"] = f"{labs_page(labs)}\n\n{_toctree([each.unit.slug for each in labs])}\n".encode()
-    files |= {name: text.encode() for name, text in table_pages(root).items()}
+    files |= {name: text.encode() for name, text in {**table_pages(root), **guide_pages(root)}.items()}
     files |= _reference(root)
     files |= {f"_static/mathjax/{name}": content for name, content in _read_all(mathjax(cache)).items()}
     return files
