@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from medcourse.errors import CourseError
-from medcourse.formgrader import STOCK
+from medcourse.formgrader import STOCK, worker
 from medcourse.formgrader.extension import load
 from medcourse.grading.journal import Journal
 from medcourse.server import serve
@@ -115,11 +115,15 @@ def test_submissions_lead_to_their_own_lab(teacher):
     assert f'href="/formgrader/class/{LAB}"' in teacher.get(f"manage_submissions/{LAB}").text
 
 
-def test_its_style_comes_with_nbgraders(teacher):
-    style = teacher.get("static/css/nbgrader.css")
+@pytest.mark.parametrize(
+    ("sheet", "theirs", "ours"),
+    [("nbgrader.css", ".form-table", "#class-progress"), ("formgrade.css", ".nbgrader_cell", "display: flex")],
+)
+def test_style_sheets_are_nbgraders_and_ours(teacher, sheet, theirs, ours):
+    style = teacher.get(f"static/css/{sheet}")
     assert style.headers["Content-Type"].startswith("text/css")
-    assert ".form-table" in style.text
-    assert "#class-progress" in style.text
+    assert theirs in style.text
+    assert ours in style.text
 
 
 def test_unknown_lab_is_not_found(teacher):
@@ -210,6 +214,21 @@ def test_worker_says_what_is_wrong_in_a_line(course):
     with subprocess.Popen(command, env=environment(course), **pipes) as worker:
         assert json.loads(worker.stdout.read())["problem"].startswith("unknown lab '99_none'")
         assert worker.wait(PATIENCE_S) == 1
+
+
+@pytest.mark.parametrize("address", [None, "tls://dask-scheduler:8786"])
+def test_worker_uses_the_cluster_that_the_environment_names(monkeypatch, tmp_path, address):
+    def grade(root, lab, *, cluster, progress):
+        progress(1, 2)
+        raise CourseError(f"{lab} by {cluster}")
+
+    said = []
+    monkeypatch.setattr(worker, "grade_class", grade)
+    monkeypatch.delenv(worker.CLUSTER, raising=False)
+    if address:
+        monkeypatch.setenv(worker.CLUSTER, address)
+    assert worker.grade(tmp_path, LAB, lambda **line: said.append(line)) == 1
+    assert said == [{"done": 1, "of": 2}, {"problem": f"{LAB} by {address}"}]
 
 
 def test_both_formgraders_at_once_are_refused():

@@ -139,12 +139,12 @@ class TableHandler(_Handler):
 
 
 class StyleHandler(_Handler):
-    """The style sheet of all of formgrader's pages: nbgrader's, and what makes them fit into JupyterLab's frame."""
+    """A style sheet of formgrader's: nbgrader's, and what makes its pages fit into JupyterLab's frame."""
 
     @_answered
-    def get(self) -> None:
+    def get(self, name: str) -> None:
         """Send both."""
-        sheets = (Path(stock.static_path, "css", "nbgrader.css"), HERE / "static" / "class.css")
+        sheets = (Path(stock.static_path, "css", name), HERE / "static" / name)
         self.set_header("Content-Type", "text/css; charset=utf-8")
         self.finish("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
 
@@ -159,7 +159,7 @@ def handlers(base_url: str) -> list[tuple[Any, ...]]:
         (rf"class/{lab}/report\.csv", TableHandler),
         (rf"api/class/{lab}/grade", GradeHandler),
         (rf"api/class/{lab}/stop", StopHandler),
-        (r"static/css/nbgrader\.css", StyleHandler),
+        (r"static/css/(nbgrader\.css|formgrade\.css)", StyleHandler),
         (r"class/static/(.*)", web.StaticFileHandler, {"path": HERE / "static"}),
     ]
     return [(f"{base_url.rstrip('/')}/formgrader/{address}", *rest) for address, *rest in routes]

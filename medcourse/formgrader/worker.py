@@ -2,6 +2,8 @@
 
 It says on standard output how far it is, `{"done": 3, "of": 20}`, and last `{"grades": ...}` or `{"problem": ...}`, a
 line each. It ends when its standard input does, so that no run outlives the server that could show it.
+
+`MEDCOURSE_CLUSTER` names the Dask scheduler whose workers it uses; without, it starts one for each core.
 """
 
 import json
@@ -9,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from medcourse.errors import CourseError
 from medcourse.grading.classroom import grade_class
 
 OK, PROBLEM = 0, 1
+CLUSTER = "MEDCOURSE_CLUSTER"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,8 +33,14 @@ def main(arguments: Sequence[str]) -> int:
         os.write(answers, f"{json.dumps(said)}\n".encode())  # at once, so that no interrupt leaves half a line
 
     threading.Thread(target=_end_with_input, daemon=True).start()
+    return grade(Path(root), lab, say)
+
+
+def grade(root: Path, lab: str, say: Callable[..., None]) -> int:
+    """Grade, say how far it is and what came of it, and return the exit code."""
     try:
-        grades = grade_class(Path(root), lab, progress=lambda done, of: say(done=done, of=of))
+        cluster = os.environ.get(CLUSTER) or None
+        grades = grade_class(root, lab, cluster=cluster, progress=lambda done, of: say(done=done, of=of))
         say(grades=grades.as_json())
     except CourseError as error:
         say(problem=str(error))
