@@ -24,6 +24,7 @@ templates_path = ["_templates"]
 # Lessons come with their outputs: medcourse/executed.py.
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # outputs have tables
 nb_output_stderr = "remove"  # progress bars
 # Demos show their twins, for no kernel is there to answer the widget.
 nb_mime_priority_overrides = [("*", "text/html", 0)]
