@@ -18,6 +18,7 @@ from medcourse.site import assets, build
 from medcourse.site.api import api_pages
 from medcourse.site.docstrings import as_markup
 from medcourse.site.figures import Shelf
+from medcourse.site.guide import guide_pages
 from medcourse.site.notebooks import lab_page, lesson_page
 from medcourse.site.units import Notes
 from medcourse.units import UNITS
@@ -281,3 +282,49 @@ def test_the_reference_has_public_names_and_no_others(tmp_path):
         ],
         "training": [("autofunction", "medcourse.training.fit"), ("autoexception", "medcourse.training.TrainingError")],
     }
+
+
+README = """# Course
+
+## How it is graded
+
+By tests, see [the config](nbgrader_config.py) and [nbgrader](https://nbgrader.readthedocs.io).
+
+### An instructor's day
+
+Long.
+
+## A class on JupyterHub
+
+```
+# no heading
+medcourse hub CLASS.csv
+```
+
+### Accounts
+
+Each has one.
+
+### A lab, in the browser
+
+Press.
+
+## Licence
+
+Free.
+"""
+
+
+def test_the_guide_shows_sections_of_the_readme(tmp_path):
+    (tmp_path / "README.md").write_text(README)
+    pages = guide_pages(tmp_path)
+    assert pages["guide/grading.md"] == (
+        "# How it is graded\n\nBy tests, see the config (`nbgrader_config.py`) and "
+        "[nbgrader](https://nbgrader.readthedocs.io).\n"
+    )
+    assert pages["guide/day.md"] == "# An instructor's day\n\nLong.\n"
+    assert pages["guide/hub.md"].endswith("CLASS.csv\n```\n\n## Accounts\n\nEach has one.\n")
+    assert pages["guide/browser.md"] == "# A lab, in the browser\n\nPress.\n"
+    (tmp_path / "README.md").write_text(README.replace("A class on", "Classes on"))
+    with pytest.raises(CourseError, match="expected a section 'A class on JupyterHub'"):
+        guide_pages(tmp_path)
