@@ -354,6 +354,21 @@ def test_what_changes_while_it_is_copied_is_not_taken(inbound, tmp_path, monkeyp
     assert not any(path.read_bytes().startswith(b"root:") for path in (tmp_path / "copy").rglob("*.ipynb"))
 
 
+def test_what_changes_after_it_was_copied_and_before_the_end_is_not_taken(inbound, tmp_path, monkeypatch):
+    """Half of one version and half of the next is nobody's submission."""
+    folder = hand_in(inbound, ANN, b"one")
+    copy = inbound_module._copy
+
+    def changes(source, destination, size):
+        copy(source, destination, size)
+        if destination.name == f"{LAB}.ipynb":
+            (folder / f"{LAB}.ipynb").write_bytes(b"two")
+
+    monkeypatch.setattr(inbound_module, "_copy", changes)
+    with pytest.raises(NotTakenError, match="changed while it was copied"):
+        take(inbound, folder.name, tmp_path / "copy", LIMITS, lambda _: False)
+
+
 def test_a_folder_is_opened_beneath_the_one_that_was_looked_at(inbound, tmp_path, monkeypatch):
     """A folder in a submission becomes a link to another's between the look and the copy."""
     folder = hand_in(inbound, ANN)
