@@ -1,9 +1,12 @@
 """The command line of a class on JupyterHub."""
 
 import argparse
+import os
+import platform
 from pathlib import Path
 from typing import Any
 
+from medcourse.errors import CourseError
 from medcourse.paths import course_root
 
 
@@ -24,6 +27,8 @@ def add_hub_command(commands: Any) -> None:
 
 
 def _hub(options: argparse.Namespace) -> int:
+    if os.name != "posix":
+        raise CourseError(f"expected Linux or macOS, which JupyterHub runs on, got {platform.system()}")
     from medcourse.hub import run  # noqa: PLC0415
 
     wanted = run.Wanted(

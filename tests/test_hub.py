@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -136,23 +137,6 @@ def test_nbgrader_knows_who_is_who_where_all_share_an_account(demo, ann):
     assert handed_in.name.startswith(f"ann+{MINI}+")
 
 
-def test_who_leaves_the_class_is_out_and_who_is_demoted_loses_the_course(demo, ann):
-    """Sessions, tokens and servers of before count for nothing; those of others go on."""
-    with demo.session("ivy") as ivy, demo.session("ben") as ben:
-        token = {"Authorization": f"token {demo.token('ben')}"}
-        assert status(demo, ivy, "services/course/lab") == 200
-        demo.change_class({"ivy": "student", "zoe": "instructor", "ann": "student"})
-        demo.kill()
-        demo.start()
-        assert status(demo, ivy, "services/course/lab") == 403
-        assert status(demo, ivy, "hub/admin") == 403
-        assert ben.get(f"{demo.url}/hub/api/user", timeout=60).status_code == 403
-        assert requests.get(f"{demo.url}/hub/api/user", headers=token, verify=ben.verify, timeout=60).status_code == 403
-        assert status(demo, ann, "user/ann/api/status") == 200
-    with demo.session("zoe") as zoe:
-        assert status(demo, zoe, "services/course/lab") == 200
-
-
 REAL = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
 
 
@@ -162,8 +146,23 @@ def real(tmp_path_factory):
         yield hub
 
 
-def owner(process):
-    return process.uids().real
+@pytest.fixture(scope="module")
+def restarted(real):
+    """What was before the hub was killed in the middle of a class, whose file another one took the place of."""
+    with real.session("ann") as ann, real.session("ben") as ben, real.session("ivy") as ivy:
+        real.start_server(ann, "ann")
+        assert status(real, ivy, "services/course/lab") == 200
+        servers, course = real.processes("medcourse.hub.person"), real.processes("medcourse.hub.course")
+        before = SimpleNamespace(
+            ann=ann, ben=ben, ivy=ivy, servers=servers, course=course,
+            owners=[each.uids().real for each in servers + course],
+            token=real.token("ben"), password=real.password("ann"),
+            kernel=real.post(ann, "user/ann/api/kernels").json()["id"],
+        )  # fmt: skip
+        real.change_class({"ivy": "student", "zoe": "instructor", "ann": "student"})
+        real.kill()
+        real.start()
+        yield before
 
 
 @REAL
@@ -178,30 +177,33 @@ def test_everybody_has_an_account_and_a_password_of_their_own(real):
 
 
 @REAL
-def test_a_server_runs_as_its_person_and_survives_the_hub(real):
-    with real.session("ann") as ann:
-        real.start_server(ann, "ann")
-        before = real.processes("medcourse.hub.person")
-        assert [owner(each) for each in before] == [real.home("ann").stat().st_uid]
-        course = real.processes("medcourse.hub.course")
-        assert [owner(each) for each in course] == [real.home(GRADER).stat().st_uid]
-        kernel = real.post(ann, "user/ann/api/kernels")
-        assert kernel.status_code == 201, kernel.text
-        password = real.password("ann")
+def test_a_server_runs_as_its_person_and_survives_the_hub(real, restarted):
+    assert restarted.owners == [real.home("ann").stat().st_uid, real.home(GRADER).stat().st_uid]
+    assert real.processes("medcourse.hub.person") == restarted.servers
+    kernels = restarted.ann.get(f"{real.url}/user/ann/api/kernels", timeout=60).json()
+    assert [each["id"] for each in kernels] == [restarted.kernel]
+    # The course's own server is a new one, and the old is gone.
+    psutil.wait_procs(restarted.course, timeout=30)
+    (fresh,) = real.processes("medcourse.hub.course")
+    assert fresh not in restarted.course
+    assert real.password("ann") == restarted.password
 
-        real.kill()
-        real.start()
 
-        assert real.processes("medcourse.hub.person") == before
-        assert [each["id"] for each in ann.get(f"{real.url}/user/ann/api/kernels", timeout=60).json()] == [
-            kernel.json()["id"]
-        ]
-        # The course's own server is a new one, and the old is gone.
-        psutil.wait_procs(course, timeout=30)
-        (fresh,) = real.processes("medcourse.hub.course")
-        assert fresh not in course
-        assert real.password("ann") == password
-        assert status(real, ann, "services/course/lab") == 403
+@REAL
+def test_who_left_the_class_is_out_with_all_sessions_and_tokens(real, restarted):
+    assert status(real, restarted.ben, "hub/api/user") == 403
+    with requests.Session() as session:
+        session.trust_env, session.headers = False, {"Authorization": f"token {restarted.token}"}
+        assert status(real, session, "hub/api/user") == 403
+
+
+@REAL
+def test_who_is_an_instructor_no_more_loses_the_course_and_who_is_one_now_has_it(real, restarted):
+    assert status(real, restarted.ivy, "hub/home") == 200
+    for page in ("services/course/lab", "hub/admin"):
+        assert status(real, restarted.ivy, page) == 403
+    with real.session("zoe") as zoe:
+        assert status(real, zoe, "services/course/lab") == 200
 
 
 @REAL
@@ -229,17 +231,20 @@ def test_lists_of_processes_show_no_secret(real):
     ("open_", "close", "said"),
     [
         ("chmod 755 CHECKOUT", "chmod 700 CHECKOUT", "can read CHECKOUT/solutions"),
-        ("chmod 755 /home/ben", "chmod 700 /home/ben", "can read /home/ben: run `chmod go= /home/ben`"),
+        ("chmod 644 CHECKOUT/../key.pem", "chmod 600 CHECKOUT/../key.pem", "/key.pem: run `chmod go= "),
+        ("chmod 755 /home/ann", "chmod 700 /home/ann", "can read /home/ann: run `chmod go= /home/ann`"),
         ("usermod -aG sudo ann", "gpasswd -d ann sudo", "ann is in the group sudo"),
         ("chmod 700 /srv", "chmod 755 /srv", "expected everybody's server to read /srv, but /srv is closed"),
     ],
-    ids=["solutions", "home", "group", "closed"],
+    ids=["solutions", "key", "home", "group", "closed"],
 )
 def test_a_real_hub_does_not_start_while_a_secret_is_open_or_the_course_closed(real, open_, close, said):
     """In the same room, with another folder: it says what is wrong, and nothing was made."""
     checkout = real.layout.folder.parent / "checkout"
+    cert, key = make_certificate(checkout.parent / "cert.pem", checkout.parent / "key.pem")
     class_file = str(checkout.parent / "class.csv")
     command = [sys.executable, "-m", "medcourse.cli", "hub", class_file, "--folder", "/srv/second", "--check"]
+    command += ["--cert", str(cert), "--key", str(key)]
     shell = ["sh", "-c"]
     real.as_user("root", [*shell, open_.replace("CHECKOUT", str(checkout))], check=True)
     try:

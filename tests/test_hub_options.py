@@ -119,6 +119,18 @@ def test_a_second_start_is_the_same_hub(tmp_path):
     assert state().password != first.password
 
 
+@pytest.mark.parametrize(
+    ("host", "cert", "url"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:8000"),
+        ("hub.example.org", "cert.pem", "https://hub.example.org:8000"),
+        ("::1", "", "http://[::1]:8000"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_takes(host, cert, url):
+    assert replace(state(), host=host, cert=cert).url == url
+
+
 def test_a_folder_keeps_its_mode(tmp_path):
     with pytest.raises(run.CourseError, match="expected the mode in which the folder was made, demo, got real"):
         state("real", before=state())

@@ -101,7 +101,7 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
     layout = Layout(wanted.folder.absolute())
     _check_wanted(wanted)
     _check_installed()
-    readers = [] if wanted.is_demo else _check_machine(people, layout, root)
+    readers = [] if wanted.is_demo else _check_machine(wanted, people, layout, root)
     _hold(layout)
     _end_proxy(layout)
     state = fresh_state(
@@ -229,7 +229,7 @@ def _check_installed() -> None:
     find_proxy()
 
 
-def _check_machine(people: tuple[Person, ...], layout: Layout, root: Path) -> list[guard.Reader]:
+def _check_machine(wanted: Wanted, people: tuple[Person, ...], layout: Layout, root: Path) -> list[guard.Reader]:
     """Look at accounts and permissions, make nothing, and return those who must not read."""
     if os.geteuid() != 0:
         raise CourseError(
@@ -239,7 +239,7 @@ def _check_machine(people: tuple[Person, ...], layout: Layout, root: Path) -> li
     guard.check_groups(accounts.groups_of(people))
     readers = accounts.readers_of(people)
     guard.check_open(guard.needs(layout), readers)
-    guard.check_secrets(guard.secrets_of(root, layout), readers)
+    guard.check_secrets([*guard.secrets_of(root, layout), *filter(None, [wanted.key])], readers)
     guard.check_homes(accounts.homes_of(people), readers)
     return readers
 

@@ -56,7 +56,8 @@ class State:
     @property
     def url(self) -> str:
         """Address of the first page."""
-        return f"{'https' if self.cert else 'http'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host  # of IPv6
+        return f"{'https' if self.cert else 'http'}://{host}:{self.port}"
 
     @property
     def instructors(self) -> list[str]:
