@@ -89,8 +89,8 @@ class ServerStore:
         with tempfile.TemporaryDirectory() as folder, self._connected() as connection:
             listed, script = Path(folder, "list"), Path(folder, "script")
             listed.write_text("\n".join(self._entries(copy)), encoding="utf-8")
-            what = ["--clean", "--if-exists", "--no-owner", "--no-privileges", "--use-list", listed]
-            self._run(None, "pg_restore", *what, "--file", script, copy)
+            what = ["--clean", "--if-exists", "--no-owner", "--no-privileges"]
+            self._run(None, "pg_restore", *what, "--use-list", listed, "--file", script, copy)
             _bound_waits(script)
             how = ["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction"]
             self._run(connection, "psql", *how, "--file", script, "--dbname", self._address)
