@@ -34,7 +34,7 @@ def hub(tmp_path_factory):
     """A real hub on which the lab is released; ann and mallory have servers, and ann has handed in."""
     with running_hub(tmp_path_factory.mktemp("harm"), CLASS, real=True, labs=[MINI]) as hub:
         as_grader(hub, MINI, "generate_assignment", "release_assignment")
-        hub.tokens = {name: hub.token(name) for name in ("ivy", "ann", "mallory")}
+        hub.tokens = {name: hub.token(name) for name in ("ann", "mallory")}
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda name: hub.start_server(hub.session(name), name), ("ann", "mallory")))
         for action in ("fetch", "submit"):

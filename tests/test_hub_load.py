@@ -1,5 +1,6 @@
 """A small class works on a real hub all at once, and goes on after its disk was full."""
 
+import json
 import os
 import runpy
 import sys
@@ -51,6 +52,12 @@ def test_a_class_hands_in_at_once_and_everything_arrives_whole(hub):
     )
     assert load.peak_mb > 500, "five servers, the hub and the course's server"
     assert load.summary()["submissions_a_minute"] > 0
+
+
+def test_the_record_has_fifty_who_handed_in_within_a_minute():
+    record = json.loads((ROOT / "bench" / "results" / "hub_load.json").read_text())
+    assert record["size"] == record["whole"] == record["collected"] >= 50
+    assert record["span"] <= 60
 
 
 def folders(hub):
