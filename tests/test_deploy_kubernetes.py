@@ -373,10 +373,11 @@ def test_the_hub_and_the_course_call_each_other_by_the_same_names():
 # People.
 
 
-@pytest.fixture
-def made(tmp_path):
-    (tmp_path / "class.csv").write_text(PEOPLE)
-    return people(tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("people")
+    (folder / "class.csv").write_text(PEOPLE)
+    return people(folder)
 
 
 def people(folder, code=0):
@@ -404,7 +405,9 @@ def test_each_person_has_a_number_and_sees_no_other_name(made):
     assert all(f"{name}:x:{number}:" in everybody for name, number in numbers.items())
 
 
-def test_a_number_is_never_given_away(made, tmp_path):
+def test_a_number_is_never_given_away(tmp_path):
+    (tmp_path / "class.csv").write_text(PEOPLE)
+    people(tmp_path)
     before = {row["name"]: row["uid"] for row in csv.DictReader(io.StringIO((tmp_path / "uids.csv").read_text()))}
     (tmp_path / "class.csv").write_text("name,role\nivy,instructor\nzoe,student\nann,student\n")
     after = people(tmp_path)

@@ -57,6 +57,23 @@ class Kubelet:
     process: object = None
     starts: int = 0
     stopped: bool = False
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def close(self):
+        """Let it end for good."""
+        self.stop()
+        self.host.close()
+
+    def stop(self):
+        """Start it no more."""
+        with self.lock:
+            self.stopped = True
+
+    def tend(self):
+        """Start it again if it ended."""
+        with self.lock:
+            if not self.stopped and self.process.poll() is not None:
+                self.start()
 
     def kill(self):
         """Kill what runs in the pod, and with it the pod."""
@@ -108,8 +125,7 @@ class Cluster:
     def _watch(self):
         while not self._is_over.wait(0.2):
             for each in (self.scheduler, *self.workers):
-                if not each.stopped and each.process.poll() is not None:
-                    each.start()
+                each.tend()
 
     def connected(self):
         """Return the addresses that the scheduler's port is connected to."""
@@ -127,17 +143,20 @@ class Cluster:
             assert time.monotonic() < deadline, (self.connected(), [each.host.address for each in self.workers])
             time.sleep(0.1)
 
-    def grade(self, root, *arguments, address=None, certificates=None):
-        """Start `medcourse grade` on the instructor's host."""
-        folder = certificates or self.certificates / "client"
-        settings = {
-            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": f"{folder}/ca.pem",
-            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": f"{folder}/cert.pem",
-            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": f"{folder}/key.pem",
+    def settings(self, certificates):
+        """Return what Dask's configuration says on the instructor's host."""
+        return {
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": f"{certificates}/ca.pem",
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": f"{certificates}/cert.pem",
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": f"{certificates}/key.pem",
             "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": SILENCE,
         }
+
+    def grade(self, root):
+        """Start `medcourse grade` on the instructor's host."""
+        settings = self.settings(self.certificates / "client")
         return self.instructor.start(
-            [sys.executable, "-W", "error", "-m", "medcourse.cli", "grade", LAB, "--cluster", address or self.address, *arguments],
+            [sys.executable, "-W", "error", "-m", "medcourse.cli", "grade", LAB, "--cluster", self.address],
             env=environment(root, MEDCOURSE_SECRET_SEED="1", **settings),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -227,7 +246,7 @@ def foreign(cluster, tmp_path_factory):
     made.host.cut()
     made.start()
     yield made
-    made.host.close()
+    made.close()
 
 
 def test_deaths_of_workers_cost_no_grade_and_another_version_gets_no_work(cluster, root, expected, foreign):
@@ -260,19 +279,20 @@ def test_no_run_starts_with_a_worker_of_another_version(cluster, root, foreign):
     assert (code, out) == (2, "")
     assert err.startswith(f"medcourse: expected this version of medcourse at {cluster.address}, another is on 1 of ")
     assert err.endswith(f" workers (tls://{foreign.host.address}:8788): install this one\n")
-    foreign.host.close()
+    foreign.close()
 
 
 def test_a_scheduler_that_dies_is_one_line_and_the_same_command_goes_on(cluster, root, expected):
     run = cluster.grade(root)
     wait_for(root, 3, run)
-    cluster.scheduler.stopped = True
+    cluster.scheduler.stop()
     cluster.scheduler.kill()
     code, out, err = said(run)
     line = f"medcourse: the cluster at {cluster.address} went away: what was graded is kept, run again for the rest\n"
     assert (code, out, err) == (2, "", line)
     known = sum(entry["event"] == "result" for entry in journal(root))
     assert 3 <= known < STUDENTS
+    cluster.workers.pop().close()  # two of them will do from here on
     cluster.scheduler.start()
     cluster.scheduler.stopped = False
     cluster.wait()
@@ -283,10 +303,24 @@ def test_a_scheduler_that_dies_is_one_line_and_the_same_command_goes_on(cluster,
     assert_each_once(root)
 
 
-def test_a_stranger_reaches_no_scheduler(cluster, root, tmp_path):
-    strangers = make_certificates(tmp_path / "strangers")
-    code, out, err = said(cluster.grade(root, certificates=strangers / "client"))
-    assert (code, out) == (2, "")
-    assert err.startswith(f"medcourse: expected a Dask scheduler at {cluster.address}, reached none in 10 s: ")
-    assert err.count("\n") == 1
-    assert journal(root) == []
+STRANGER = """
+import sys
+from medcourse.errors import CourseError
+from medcourse.grading.workforce import Workforce
+
+with Workforce(1, sys.argv[1]) as force:
+    try:
+        force.client
+    except CourseError as error:
+        print(error)
+"""
+
+
+def test_a_stranger_reaches_no_scheduler(cluster, tmp_path):
+    strangers = make_certificates(tmp_path / "strangers") / "client"
+    code, out, err = cluster.instructor.run(
+        [sys.executable, "-c", STRANGER, cluster.address], env=environment(tmp_path, **cluster.settings(strangers))
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith(f"expected a Dask scheduler at {cluster.address}, reached none in 10 s: TLS certificate")
+    assert out.count("\n") == 1
