@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 _CODES = {"green": "32", "yellow": "33", "red": "31", "dim": "2", "bold": "1"}
-_BLOCKS, _ASCII = "\u2588\u2591", "#-"
+_BLOCKS, _ASCII = ("\u2588", "\u2591"), ("#", "-")
 _TICKS = {True: ("\u2713", "\u25d0", "\u2717"), False: ("+", "~", "x")}
 _PATIENCE_S = 1.0
 
@@ -26,7 +26,7 @@ class Ink:
     def __init__(self, stream: TextIO | None = None) -> None:
         stream = stream or sys.stdout
         self.colours = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self.signs = _can_show(stream, _BLOCKS + "".join(_TICKS[True]))
+        self.signs = _can_show(stream, "".join([*_BLOCKS, *_TICKS[True]]))
 
     def __call__(self, text: str, *styles: str) -> str:
         """Return the text in the styles `green`, `yellow`, `red`, `dim`, `bold`, if this stream has them."""

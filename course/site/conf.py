@@ -17,6 +17,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "medcourse.site.docstrings",
+    "medcourse.site.mend",
 ]
 exclude_patterns = ["_static", "notebooks", "_templates", "conf.py"]
 templates_path = ["_templates"]
