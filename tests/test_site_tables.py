@@ -57,7 +57,7 @@ def test_verdicts_are_counted_on_top_and_by_unit(pages):
     assert {verdict: int(number) for verdict, number in top.items()} == {
         each: verdicts.count(each) for each in set(verdicts)
     }
-    by_unit = rows_of(page, "by-unit")
+    by_unit = rows_of(page, "units")
     assert len(by_unit) == 20
     for verdict, number in top.items():
         assert sum(int(row[verdict.capitalize()][0]) for row in by_unit) == int(number)

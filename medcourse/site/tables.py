@@ -71,7 +71,7 @@ def _by_unit(rows: Sequence[Effect], units: Iterable[Unit]) -> str:
         found = Counter(row.verdict for row in rows if row.unit == unit.slug)
         link = f'<a href="lessons/{unit.slug}.html">{unit.number}. {html.escape(unit.title)}</a>'
         body.append([(link, unit.number), *((str(found[verdict]), found[verdict]) for verdict in shown)])
-    return _table(["Unit", *(verdict.capitalize() for verdict in shown)], body, "by-unit", "Verdicts of each unit")
+    return _table(["Unit", *(verdict.capitalize() for verdict in shown)], body, "units", "Verdicts of each unit")
 
 
 def _claims(root: Path, rows: Sequence[Effect], units: dict[str, Unit]) -> str:
