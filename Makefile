@@ -71,7 +71,9 @@ solutions:
 
 .PHONY: npm
 npm:
-	@command -v npm >/dev/null || { echo "expected npm on PATH, found none: install it (Debian: sudo apt-get install npm)" >&2; exit 1; }
+	@command -v npm >/dev/null || { \
+		test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends npm; \
+	} || { echo "expected npm on PATH, found none: install it (Debian: sudo apt-get install npm)" >&2; exit 1; }
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and "expected Python 3.11 or newer, got %d.%d: name one, as in make PYTHON=python3.12" % v or 0)'
