@@ -1,13 +1,20 @@
 """What people do on a hub with a mouse: pages of JupyterLab, of nbgrader's lists and of formgrader."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import expect
 
 # A class starts its servers and kernels at once, on a machine that does other things as well.
 PATIENCE_MS = 120_000
 
+# Lets scripts reach JupyterLab's commands and models, as `jupyter lab --expose-app-in-browser` does.
+_EXPOSE = """new MutationObserver(() => {
+    const settings = document.getElementById("jupyter-config-data");
+    if (settings?.textContent.includes('"exposeAppInBrowser": false')) {
+        settings.textContent = settings.textContent.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true');
+    }
+}).observe(document, { childList: true, subtree: true, characterData: true })"""
 _ANSWER = """async (answers) => {
     const panel = jupyterapp.shell.currentWidget;
     for (const cell of panel.content.model.cells) {
@@ -23,7 +30,7 @@ _IS_OPEN = """(path) => {
 
 
 class Person:
-    """Somebody in JupyterLab on the hub, their own or the course's.
+    """Somebody who has logged in by the form and sees JupyterLab, their own or the course's.
 
     Attributes
     ----------
@@ -31,14 +38,16 @@ class Person:
         Addresses beyond this machine that pages have asked for so far.
     """
 
-    def __init__(self, page, url, lab):
-        self.page, self.url, self.lab = page, url, lab
-        self.external = []
+    def __init__(self, hub, browser, name, lab, first):
+        self.url, self.lab, self.external = hub.url, lab, []
+        self.page = page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("request", self._note)
-        page.route(f"{url}{lab}/lab", _expose)
-        page.goto(f"{url}{lab}/lab")
-        page.unroute(f"{url}{lab}/lab")
+        page.add_init_script(_EXPOSE)
+        page.goto(f"{hub.url}/hub/login?next={quote(first)}")
+        page.fill("#username_input", name)
+        page.fill("#password_input", hub.password(name))
+        page.click("#login_submit")
         page.wait_for_function("() => globalThis.jupyterapp?.shell?.isAttached")
         page.evaluate("() => jupyterapp.restored")
 
@@ -84,8 +93,8 @@ class Person:
 class Student(Person):
     """A student with nbgrader's list of assignments."""
 
-    def __init__(self, page, url, name):
-        super().__init__(page, url, f"/user/{name}")
+    def __init__(self, hub, browser, name):
+        super().__init__(hub, browser, name, lab=f"/user/{name}", first="/hub/spawn")
 
     def open_list(self):
         """Open the list of assignments, or load it again."""
@@ -145,10 +154,10 @@ class Student(Person):
 class Formgrader(Person):
     """An instructor in the course's JupyterLab, with formgrader in it."""
 
-    def __init__(self, page, url):
-        super().__init__(page, url, "/services/course")
+    def __init__(self, hub, browser, name):
+        super().__init__(hub, browser, name, lab="/services/course", first="/services/course/lab")
         self.choose("Nbgrader", "Formgrader")
-        self.frame = page.locator("#formgrader iframe").element_handle().content_frame()
+        self.frame = self.page.locator("#formgrader iframe").element_handle().content_frame()
         self.frame.locator("td.name a").first.wait_for()
 
     def go(self, page):
@@ -195,6 +204,13 @@ class Formgrader(Person):
         cells = [[cell.inner_text().strip() for cell in row.locator("td").all()] for row in rows]
         return self.frame.locator("[role=status]").inner_text(), {name: points for name, points, _ in cells}
 
+    def download_report(self, lab):
+        """Save the table of a lab's page, and return what it holds."""
+        self.open_lab(lab)
+        with self.page.expect_download() as saved:
+            self.frame.locator("#class-csv").click()
+        return saved.value.path().read_text()
+
     def open_submission(self, lab, student):
         """Open a student's submission for grading by hand."""
         self.go("Manual Grading")
@@ -215,10 +231,3 @@ class Formgrader(Person):
             field.fill(text)
             with self.page.expect_response(lambda answer, saved=saved: saved in answer.url and answer.ok):
                 field.blur()
-
-
-def _expose(route):
-    """Let scripts reach JupyterLab's commands and models, as `jupyter lab --expose-app-in-browser` does."""
-    answer = route.fetch(timeout=PATIENCE_MS)
-    body = answer.text().replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true')
-    route.fulfill(response=answer, body=body)

@@ -28,15 +28,24 @@ WRITTEN, WRITTEN_POINTS = "question_count", 2.5
 def reference(lab):
     """Return the reference answers to a lab, written ones too, by grade_id; and what its tests are worth by answer."""
     notebook = lab_notebook(ROOT / "solutions" / f"{lab}.py")
-    answers = {
-        cells.grade_id(cell): cell.source for cell in notebook.cells if cells.is_answer(cell) or cells.is_written(cell)
-    }
-    code = [name for name in answers if not name.startswith("question_")]
+    answers = {cells.grade_id(cell): written(cell) for cell in notebook.cells if may_be_written(cell)}
+    code = [cells.grade_id(cell) for cell in notebook.cells if cells.is_answer(cell) and not cells.is_written(cell)]
     worth = dict.fromkeys(code, 0.0)
     for cell in notebook.cells:
         if cells.is_test(cell):
             worth[cells.answer_of(cells.grade_id(cell), code)] += cells.points(cell)
     return SimpleNamespace(answers=answers, worth=worth)
+
+
+def may_be_written(cell):
+    """Say whether students write into a cell."""
+    return cells.is_answer(cell) or cells.is_written(cell)
+
+
+def written(cell):
+    """Return what an instructor wrote into a cell, without what is for the build or for who grades."""
+    lines = cells.split_mark_scheme(cell.source)[0].splitlines()
+    return "\n".join(line for line in lines if not any(marker in line for marker in cells.SOLUTION))
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +88,17 @@ def browser():
 
 @pytest.fixture(scope="module")
 def ivy(hub, browser, timed):
-    return timed("ivy logs in and opens formgrader", lambda: Formgrader(hub.page(browser, "ivy"), hub.url))
+    return timed("ivy logs in and opens formgrader", Formgrader, hub, browser, "ivy")
 
 
 @pytest.fixture(scope="module")
 def ann(hub, browser, timed):
-    return timed("ann logs in and is in JupyterLab", lambda: Student(hub.page(browser, "ann"), hub.url, "ann"))
+    return timed("ann logs in and is in JupyterLab", Student, hub, browser, "ann")
 
 
 @pytest.fixture(scope="module")
 def bob(hub, browser, timed):
-    return timed("bob logs in and is in JupyterLab", lambda: Student(hub.page(browser, "bob"), hub.url, "bob"))
+    return timed("bob logs in and is in JupyterLab", Student, hub, browser, "bob")
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +205,11 @@ def test_written_answer_of_a_student_runs_nothing_where_it_is_graded(marked, ivy
     ivy.open_submission(LAB, "bob")
     assert ivy.frame.get_by_text("cells merge").count() == 1
     assert ivy.frame.evaluate("() => [globalThis.stolen, top.stolen]") == [None, None]
+
+
+def test_report_is_saved_from_within_jupyterlab(marked, ivy, submitted):
+    rows = [line.split(",")[:2] for line in ivy.download_report(LAB).splitlines()]
+    assert ["bob", f"{submitted.bob_points}"] in rows
 
 
 def test_points_by_hand_count_in_formgrader(marked, ivy, submitted):
