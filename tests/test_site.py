@@ -163,8 +163,9 @@ def test_on_paper_answers_are_unfolded_and_no_sidebar_is_there(site, browser):
     reader = browser.new_page()
     reader.goto((site / "lessons/10_unet.html").as_uri())
     folded = reader.locator("article details:not([open]) > :not(summary)").first
-    assert folded.bounding_box() is None or folded.bounding_box()["height"] == 0
+    assert not folded.evaluate("answer => answer.checkVisibility()")
     reader.emulate_media(media="print")
+    assert folded.evaluate("answer => answer.checkVisibility()")
     assert folded.bounding_box()["height"] > 5
     assert not reader.locator("#pst-primary-sidebar").is_visible()
     reader.close()
