@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from medcourse.errors import CourseError
 # What JupyterLab leaves out here: its announcements, and nbgrader's windows for instructors.
 SETTINGS = Path(__file__).with_name("jupyter")
 PATIENCE_SECONDS = 60
+QUIET_PORTS = range(20_000, 32_000)
+"""Below what Linux, macOS and Windows hand out by themselves, and above most of what has a name."""
 # Whatever proxy the environment names, the server asked here is on this machine.
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -131,7 +133,7 @@ def serve(
     CourseError
         The server does not start, or does not stop.
     """
-    port = claim_port(0)
+    port = free_port()
     server = Server(f"http://127.0.0.1:{port}", secrets.token_hex(16))
     command = [sys.executable, "-m", "jupyterlab", *_arguments(folder, port, browser=False), *arguments]
     variables = {"JUPYTER_CONFIG_PATH": _settings_path(), "JUPYTER_TOKEN": server.token, **(environment or {})}
@@ -180,8 +182,20 @@ def _settings_path() -> str:
     return os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(SETTINGS)]))
 
 
+def free_port() -> int:
+    """Return a port of the loopback device on which nothing listens, for a server that starts later.
+
+    Whoever asks the operating system for any port, as kernels and connections do, gets a higher one: in the seconds
+    until the server listens nobody comes upon this one by chance.
+    """
+    while True:
+        port = QUIET_PORTS.start + secrets.randbelow(len(QUIET_PORTS))
+        with suppress(CourseError):
+            return claim_port(port)
+
+
 def claim_port(port: int) -> int:
-    """Return the port of the loopback device if a server may listen on it, a free one for 0.
+    """Return the port of the loopback device if a server may listen on it.
 
     Raises
     ------
@@ -198,4 +212,4 @@ def claim_port(port: int) -> int:
             raise CourseError(
                 f"expected a free port, got {port} ({error.strerror}): name another with --port"
             ) from error
-        return int(listener.getsockname()[1])
+    return port

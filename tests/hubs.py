@@ -22,7 +22,7 @@ from medcourse.hub.layout import Layout
 from medcourse.hub.person import LOG
 from medcourse.hub.roster import GRADER
 from medcourse.hub.state import load_state
-from medcourse.server import claim_port
+from medcourse.server import free_port
 from tests.rooms import Room, children
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +131,7 @@ class TestHub:
     __test__ = False
 
     def __init__(self, folder, room, urls, arguments):
-        self.port = claim_port(0)
+        self.port = free_port()
         self.url = f"{'https' if '--cert' in arguments else 'http'}://127.0.0.1:{self.port}"
         self._folder, self._room, self._urls = folder, room, urls
         self.layout = Layout(folder / "hub")

@@ -13,7 +13,7 @@ from medcourse.hub import accounts, proxy, run
 from medcourse.hub.layout import Layout
 from medcourse.hub.roster import Person
 from medcourse.hub.state import DEMO, fresh_state, load_state, save_state
-from medcourse.server import claim_port
+from medcourse.server import free_port
 
 IVY = (Person("ivy", "instructor"),)
 
@@ -170,7 +170,7 @@ def test_a_port_in_use_is_named_before_anything_is_laid_out(class_file, tmp_path
 
 
 def test_a_folder_without_solutions_is_no_course_and_leaves_no_half_of_one(class_file, tmp_path):
-    wanted = run.Wanted(class_file, tmp_path / "hub", is_demo=True, port=claim_port(0))
+    wanted = run.Wanted(class_file, tmp_path / "hub", is_demo=True, port=free_port())
     with pytest.raises(run.CourseError, match="expected solutions/ in"):
         run.prepare(wanted, tmp_path / "nothing")
     assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == ["private"]
@@ -186,7 +186,7 @@ def ready_with(tmp_path, script):
 
     layout = Layout(tmp_path)
     layout.private.mkdir()
-    return Other(layout, replace(state(), port=claim_port(0)), dict(os.environ), [])
+    return Other(layout, replace(state(), port=free_port()), dict(os.environ), [])
 
 
 def test_a_check_says_what_answers_and_stops_it(tmp_path):

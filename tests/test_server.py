@@ -2,6 +2,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -67,12 +68,22 @@ def test_a_person_gets_their_port_and_browser(tmp_path, monkeypatch):
         "jupyterlab.labapp.LabApp.launch_instance", lambda argv: got.append((argv, os.environ["JUPYTER_CONFIG_PATH"]))
     )
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = server.free_port()
     server.open_lab(tmp_path, port=port, browser=False)
     ((arguments, settings),) = got
     assert {f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.open_browser=False"} <= set(
         arguments
     )
     assert settings == f"mine{os.pathsep}{server.SETTINGS}"
+
+
+def test_a_free_port_is_one_that_nobody_has_and_the_system_does_not_hand_out(monkeypatch):
+    with socket.socket() as other:
+        taken = server.free_port()
+        other.bind(("127.0.0.1", taken))
+        other.listen()
+        monkeypatch.setattr(server, "QUIET_PORTS", range(taken, taken + 2))
+        assert server.free_port() == taken + 1
+    ranges = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if ranges.exists():
+        assert taken < int(ranges.read_text().split()[0])

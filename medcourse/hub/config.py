@@ -11,7 +11,7 @@ from medcourse.hub.layout import Layout
 from medcourse.hub.proxy import find_proxy
 from medcourse.hub.roster import GRADER
 from medcourse.hub.state import State, load_state
-from medcourse.server import claim_port
+from medcourse.server import free_port
 
 SERVICE = "course"
 START_SECONDS = 180
@@ -104,7 +104,7 @@ def _course(c: Any, layout: Layout, state: State) -> None:
     environment = course_environment(layout, os.environ)
     service: dict[str, Any] = {
         "name": SERVICE,
-        "url": f"http://127.0.0.1:{claim_port(0)}",
+        "url": f"http://127.0.0.1:{free_port()}",
         "command": [sys.executable, "-m", "medcourse.hub.course"],
         "cwd": str(layout.course),
         "timeout": START_SECONDS,

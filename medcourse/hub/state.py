@@ -9,7 +9,7 @@ from medcourse.errors import CourseError
 from medcourse.grading.files import write_whole
 from medcourse.hub.layout import Layout
 from medcourse.hub.roster import Person
-from medcourse.server import claim_port
+from medcourse.server import free_port
 
 FILE = "hub.json"
 DEMO, REAL = MODES = ("demo", "real")
@@ -86,10 +86,8 @@ def fresh_state(
         raise CourseError(
             f"expected the mode in which the folder was made, {before.mode}, got {mode}: give another --folder"
         )
-    hub_port = before.hub_port if before else claim_port(0)
-    proxy_port = (
-        before.proxy_port if before else next(each for each in iter(lambda: claim_port(0), 0) if each != hub_port)
-    )
+    hub_port = before.hub_port if before else free_port()
+    proxy_port = before.proxy_port if before else next(each for each in iter(free_port, 0) if each != hub_port)
     return State(
         mode=mode,
         people=people,
