@@ -189,7 +189,7 @@ def test_a_browser_asks_nobody_else_and_reports_no_error(pages, site, browser):
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append((page.url, str(error))))
     for name in pages:
-        page.goto((site / name).as_uri(), wait_until="load")
+        page.goto((site / name).as_uri(), wait_until="domcontentloaded")
     context.close()
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert len(asked) > len(pages)
