@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from medcourse.grading.submission import Graded, Lab, Settings
     from medcourse.grading.workforce import Workforce
 
-LOST_SECONDS = 30
-"""How long a cluster may be without workers."""
+LOST_SECONDS = 60
+"""How long a cluster may be without workers that are ready: on a busy machine one takes long to start."""
 
 
 @dataclass(frozen=True)
