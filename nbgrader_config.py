@@ -66,9 +66,10 @@ c.AssignLatePenalties.plugin_class = "medcourse.grading.late.LatePolicy"
 c.LatePolicy.grace_minutes = 0
 c.LatePolicy.percent_a_day = 0
 c.LatePolicy.floor_percent = 0
-# Whose a submission is and when it came is said by the exchange, by its owner and its clock, and not by the student. What
-# is somebody else's, too much (see c.HandIn.max_files, c.CourseDirectory.max_dir_size) or no submission is set aside. Where
-# all students are one account of the machine, and collecting is done by another: c.Collect.check_owner = False.
+# Whose a submission is and when it came is said by the exchange, by its owner and its clock, and not by the student.
+# What is somebody else's, too much (see c.HandIn.max_files, c.CourseDirectory.max_dir_size) or no submission is set
+# aside. Where all students are one account of the machine, and collecting is done by another:
+# c.Collect.check_owner = False.
 c.ExchangeFactory.collect = "medcourse.grading.collect.Collect"
 c.ExchangeFactory.submit = "medcourse.grading.submit.Submit"
 
