@@ -61,10 +61,16 @@ def execute(
     from nbclient import NotebookClient  # noqa: PLC0415
     from nbclient.exceptions import CellExecutionError  # noqa: PLC0415
     from nbformat.v4 import new_code_cell  # noqa: PLC0415
+    from traitlets.config import Config  # noqa: PLC0415
 
     notebook.cells.append(new_code_cell(_MEASURE))  # type: ignore[no-untyped-call]
     client = NotebookClient(
-        notebook, timeout=timeout_seconds, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=timeout_seconds,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        # So that no other user of the machine can listen in, of which ipykernel warns.
+        config=Config(KernelManager={"transport_encryption": "auto"}),
     )
     started = time.perf_counter()
     try:
