@@ -33,6 +33,7 @@ nb_ipywidgets_js = {}
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
+myst_dmath_allow_space = False  # "896 $ in the USA, 279 $ in the Netherlands" are prices
 
 # Nothing is fetched from elsewhere: a page works in a hospital's network, and tells nobody who reads it.
 mathjax_path = "mathjax/tex-chtml.js"
