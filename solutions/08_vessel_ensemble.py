@@ -664,7 +664,7 @@ close(bad["auc"], 4.5 / 6, "the AUC with marks outside of the field", "over the 
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# <details><summary>What you predicted: the accuracy of *no vessel*</summary>
+# <details><summary>What you predicted: the accuracy of <em>no vessel</em></summary>
 #
 # The share of background, about nine of ten in the field of view. Your experiment below says it for its own test eyes.
 #

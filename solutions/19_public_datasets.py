@@ -730,7 +730,7 @@ comparison = pd.DataFrame(
 comparison.round(3)
 
 # %% [markdown]
-# <details><summary>What you predicted: *none* for every eye</summary>
+# <details><summary>What you predicted: <em>none</em> for every eye</summary>
 #
 # Its accuracy is the share of healthy eyes, about three of four. Its kappa is 0: whoever says the same to everyone has told nothing.
 #

@@ -19,7 +19,7 @@ SCRIPT = "tables.js"
 _INTRODUCTION = """# The papers' claims, measured again
 
 Each claim is an inequality. The experiment of its lab was run with several seeds, on simulated data unless a row says
-otherwise. Ours is the mean over seeds, with its 95 % interval; the cost is that of running the lab.
+otherwise. Ours is the mean over seeds, with its 95\u00a0% interval; the cost is that of running the lab.
 
 - **holds**: the whole interval lies within the claim's bounds.
 - **not shown**: the interval meets a bound, so that nothing is shown either way.
