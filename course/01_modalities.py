@@ -777,8 +777,8 @@ plots.demo(
 # |---|---|---|---|---|---|
 # | X-ray (chest) | what absorbs on the ray | about 0.17 mm [1] | 0.02 mSv [2] | a fraction of a second | low |
 # | mammography | the same, soft tissue | about 0.05 to 0.1 mm [1] | 0.4 mSv [2] | seconds | low |
-# | CT (chest) | attenuation, HU | about 0.3 mm [1] | 7 mSv [2] | seconds | 896 $ in the USA, 279 $ in the Netherlands [3] |
-# | MRI | protons, T1, T2: no fixed scale | about 1 mm [1] | none | 15 to 60 minutes | 1145 $ in the USA, 461 $ in the Netherlands [3] |
+# | CT (chest) | attenuation, HU | about 0.3 mm [1] | 7 mSv [2] | seconds | 896 US dollars in the USA, 279 in the Netherlands [3] |
+# | MRI | protons, T1, T2: no fixed scale | about 1 mm [1] | none | 15 to 60 minutes | 1145 US dollars in the USA, 461 in the Netherlands [3] |
 # | PET (FDG) | uptake, SUV | about 5 mm [1] | about 7 mSv for 350 MBq [4], plus the CT | an hour's wait, 20 minutes | high |
 # | ultrasound | echoes | about 0.3 mm at 5 MHz [1] | none | live | low |
 # | OCT | reflected infrared | micrometres [5] | none | seconds | medium |
