@@ -60,9 +60,9 @@ def took():
 def timed(took):
     """Call a step and keep how long it took."""
 
-    def call(step, do, *arguments):
+    def call(step, do, *arguments, **named):
         started = time.perf_counter()
-        value = do(*arguments)
+        value = do(*arguments, **named)
         took[step] = time.perf_counter() - started
         return value
 
@@ -141,7 +141,7 @@ def submitted(fetched, ann, bob, timed):
             WRITTEN: "Because **touching** cells merge. <script>top.stolen = globalThis.stolen = true</script>",
         }
     )
-    said.bob_times = timed("bob submits again", bob.submit, LAB)
+    said.bob_times = timed("bob submits again", bob.submit, LAB, before=1)
     said.bob_points = sum(solved.worth[name] for name in [*half, more])
     said.points = sum(solved.worth.values())
     return said
