@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import warnings
@@ -139,3 +140,19 @@ def copied(course, root, database):
     """Return a copy of a course kept in PostgreSQL, in a database of its own."""
     shutil.copytree(course.root, root)
     return KeptCourse(root, course.server.create(database, course.database), course.server)
+
+
+@contextmanager
+def own_course(template, folder, monkeypatch):
+    """Copy a course kept in PostgreSQL into a folder; the command line takes it for its own until the block ends."""
+    database = re.sub(r"\W", "_", folder.name)[:50]
+    course = copied(template, folder / "course", database)
+    for name in list(os.environ):
+        if name.startswith("MEDCOURSE_"):
+            monkeypatch.delenv(name)
+    for name, value in course.environ.items():
+        monkeypatch.setenv(name, value)
+    try:
+        yield course
+    finally:
+        course.server.execute(f'drop database if exists "{database}" with (force)')

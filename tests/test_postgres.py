@@ -1,7 +1,6 @@
 """A class whose gradebook is in PostgreSQL comes out as on SQLite; what PostgreSQL refuses costs one line and no work."""
 
 import json
-import os
 import re
 import shutil
 
@@ -14,7 +13,7 @@ from medcourse.grading.classroom import grade_class
 from medcourse.grading.engines import close_engine
 from medcourse.grading.notebooks import to_text
 from medcourse.grading.submission import grade_submission
-from tests.kept_course import copied, keep_course
+from tests.kept_course import copied, keep_course, own_course
 from tests.small_class import LAB, MAX, WRONG, Here, hand_in, journal, notebook_with, submission
 
 STUDENTS = ["ann", "ben", "cem", "dee"]
@@ -23,16 +22,9 @@ STUDENTS = ["ann", "ben", "cem", "dee"]
 @pytest.fixture
 def course(postgres_course, tmp_path, monkeypatch):
     """A course that the command line takes for its own."""
-    database = re.sub(r"\W", "_", tmp_path.name)[:50]
-    course = copied(postgres_course, tmp_path / "course", database)
-    for name in list(os.environ):
-        if name.startswith("MEDCOURSE_"):
-            monkeypatch.delenv(name)
-    for name, value in course.environ.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr(locks, "HELD_SECONDS", 0.3)
-    yield course
-    course.server.execute(f'drop database if exists "{database}" with (force)')
+    with own_course(postgres_course, tmp_path, monkeypatch) as course:
+        yield course
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A back-up of a gradebook in PostgreSQL holds a class whole; a restore is all of that day, or nothing was changed."""
 
 import json
-import os
-import re
 import subprocess
 import zipfile
 
@@ -16,7 +14,7 @@ from medcourse.grading.backup import back_up, restore
 from medcourse.grading.journal import Journal, secret_seed
 from medcourse.grading.plan import Exercise, Run
 from medcourse.grading.submission import Graded
-from tests.kept_course import copied
+from tests.kept_course import own_course
 from tests.small_class import LAB
 
 RUN = Run([Exercise("dice_empty", 1.0, 0.5, "half")])
@@ -25,20 +23,13 @@ RUN = Run([Exercise("dice_empty", 1.0, 0.5, "half")])
 @pytest.fixture
 def course(postgres_course, tmp_path, monkeypatch):
     """A course whose gradebook knows a student, and whose journal what she earned."""
-    database = re.sub(r"\W", "_", tmp_path.name)[:50]
-    course = copied(postgres_course, tmp_path / "course", database)
-    for name in list(os.environ):
-        if name.startswith("MEDCOURSE_"):
-            monkeypatch.delenv(name)
-    for name, value in course.environ.items():
-        monkeypatch.setenv(name, value)
-    with Journal(course.root, LAB) as journal:
-        journal.add_result("ann", "k", Graded(RUN, []))
-    (course.root / "grading" / "secret_seed").write_text("42")
-    course.execute("insert into student (id, first_name) values ('ann', E'tab\\t, line\\n\\\\. and \u674e')")
     monkeypatch.setattr(locks, "HELD_SECONDS", 0.2)
-    yield course
-    course.server.execute(f'drop database if exists "{database}" with (force)')
+    with own_course(postgres_course, tmp_path, monkeypatch) as course:
+        with Journal(course.root, LAB) as journal:
+            journal.add_result("ann", "k", Graded(RUN, []))
+        (course.root / "grading" / "secret_seed").write_text("42")
+        course.execute("insert into student (id, first_name) values ('ann', E'tab\\t, line\\n\\\\. and \u674e')")
+        yield course
 
 
 def state(course, database=None):
