@@ -129,3 +129,22 @@ def site():
     from medcourse.site.build import build_site  # noqa: PLC0415
 
     return build_site(COSTS.parents[2]).folder
+
+
+@pytest.fixture(scope="module")
+def one_engine():
+    """End the engine that tests of a file share in this process."""
+    from medcourse.grading.engines import close_engine  # noqa: PLC0415
+
+    yield
+    close_engine()
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Let this process be all of a class's workers."""
+    from medcourse.grading import workforce  # noqa: PLC0415
+    from tests.small_class import Here  # noqa: PLC0415
+
+    monkeypatch.setattr(workforce, "Workforce", Here)
+    return Here

@@ -22,7 +22,6 @@ from medcourse.errors import CourseError
 from medcourse.grading import gradebook as gradebook_module
 from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
-from medcourse.grading.engines import close_engine
 from medcourse.grading.notebooks import node, read_notebook, to_text
 from medcourse.grading.plan import Exercise, Run
 from medcourse.grading.submission import Graded, grade_submission
@@ -43,6 +42,8 @@ from tests.small_class import (
     submission,
 )
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 
 @pytest.fixture(scope="module")
 def template(small_course):
@@ -58,18 +59,6 @@ def root(template, tmp_path, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MEDCOURSE_ROOT", str(folder))
     return folder
-
-
-@pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(workforce, "Workforce", Here)
-    return Here
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_engine():
-    yield
-    close_engine()
 
 
 def by_name(grades):

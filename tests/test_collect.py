@@ -20,23 +20,19 @@ from medcourse.grading import workforce
 from medcourse.grading.aside import MOST, Aside, keep_aside, read_aside
 from medcourse.grading.classroom import grade_class
 from medcourse.grading.collect import CLAIMED
-from medcourse.grading.engines import close_engine
 from medcourse.grading.gradebook import Course
 from medcourse.grading.inbound import Limits, NotTakenError, examine, parse_name, take
 from medcourse.grading.report import report
 from tests.small_class import LAB, Here, gradebook, submission
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="expected root: only root can hand in as somebody else")
+pytestmark = [
+    pytest.mark.usefixtures("one_engine"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="expected root: only root can hand in as somebody else"),
+]
 
 ANN, BEN, CEM = (each for each in pwd.getpwall() if each.pw_uid and each.pw_name in ("daemon", "bin", "mail"))
 LIMITS = Limits(10**6, 50, 3)
 SECRET = "5ec2e7" * 20
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_engine():
-    yield
-    close_engine()
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ from medcourse.grading import gradebook as gradebook_module
 from medcourse.grading import workforce
 from medcourse.grading.classroom import grade_class
 from medcourse.grading.collect import CLAIMED, hold_to
-from medcourse.grading.engines import close_engine
 from medcourse.grading.extend import extend, extensions_of
 from medcourse.grading.gradebook import Course
 from medcourse.grading.late import DAY_SECONDS, LatePolicy
 from tests.small_class import LAB, MAX, Here, gradebook, hand_in, submission
+
+pytestmark = pytest.mark.usefixtures("one_engine")
 
 DUE = datetime(2026, 3, 5, 12)
 
@@ -65,12 +66,6 @@ def test_impossible_policies_are_refused(knobs):
 
 
 # In the gradebook.
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_engine():
-    yield
-    close_engine()
 
 
 @pytest.fixture

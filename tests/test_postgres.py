@@ -10,11 +10,12 @@ import pytest
 from medcourse import cli
 from medcourse.grading import locks, release, workforce
 from medcourse.grading.classroom import grade_class
-from medcourse.grading.engines import close_engine
 from medcourse.grading.notebooks import to_text
 from medcourse.grading.submission import grade_submission
 from tests.kept_course import copied, keep_course, own_course
 from tests.small_class import LAB, MAX, WRONG, Here, hand_in, journal, notebook_with, submission
+
+pytestmark = pytest.mark.usefixtures("one_engine")
 
 STUDENTS = ["ann", "ben", "cem", "dee"]
 
@@ -25,18 +26,6 @@ def course(postgres_course, tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "HELD_SECONDS", 0.3)
     with own_course(postgres_course, tmp_path, monkeypatch) as course:
         yield course
-
-
-@pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(workforce, "Workforce", Here)
-    return Here
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_engine():
-    yield
-    close_engine()
 
 
 # A class of four through a term, on both.

@@ -12,13 +12,14 @@ from medcourse import cli
 from medcourse.errors import CourseError
 from medcourse.grading import release, workforce
 from medcourse.grading.classroom import grade_class
-from medcourse.grading.engines import close_engine
 from medcourse.grading.gradebook import Course
 from medcourse.grading.grades import Change
 from medcourse.grading.plan import Exercise, Run
 from medcourse.grading.regrade import Regrade
 from medcourse.grading.submission import Graded
 from tests.small_class import LAB, WRONG, Here, gradebook, hand_in, journal, submission
+
+pytestmark = pytest.mark.usefixtures("one_engine")
 
 
 def graded(**scores):
@@ -53,12 +54,6 @@ def test_another_submission_counts_anew_in_all_of_it():
 
 
 # In a class.
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_engine():
-    yield
-    close_engine()
 
 
 @pytest.fixture(scope="module")
