@@ -258,6 +258,24 @@ def test_docstrings_are_shown_as_they_are_read():
     assert "    - `train, test` : Bunch of\n\n        - `names` : list of str.\n\n    - `DESCR` : str." in fields
 
 
+def test_attributes_that_share_a_text_are_shown_one_by_one():
+    lines = [
+        "A class.",
+        "",
+        "Attributes",
+        "----------",
+        "low, high : float",
+        "    Ends.",
+        "",
+        "    Both in.",
+        "mean",
+        "    M.",
+    ]
+    as_markup(None, "class", "medcourse.X", None, None, lines)
+    ends = ["    Ends.", "", "    Both in."]
+    assert lines[4:] == ["low : float", *ends, "high : float", *ends, "mean", "    M."]
+
+
 def test_the_reference_has_public_names_and_no_others(tmp_path):
     for name, text in {
         "__init__.py": "",

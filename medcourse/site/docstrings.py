@@ -11,12 +11,12 @@ _QUOTED = re.compile(r"(`[^`]*`)")
 _REFERENCE = re.compile(r"^\.\. \[(\d+)\] ")
 _FIELD = re.compile(r"( {4,})(\w+(?:, \w+)*) : ")
 _LISTED = ("Returns", "Yields")
+_NAMES = re.compile(r"\w+(?:, \w+)+")
 
 
 def as_markup(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
     """Turn a docstring, given as lines, into what docutils and napoleon read; in place."""
-    escaped = _escape(lines)
-    lines[:] = _list_fields(escaped)
+    lines[:] = _list_fields(_name_each(_escape(lines)))
 
 
 def _escape(lines: list[str]) -> list[str]:
@@ -31,6 +31,27 @@ def _escape(lines: list[str]) -> list[str]:
         parts = _QUOTED.split(_REFERENCE.sub(r"\1. ", line))
         parts[::2] = [re.sub(r"\[(\d+)\]_", r"[\1]", re.sub(r"([*|])", r"\\\1", part)) for part in parts[::2]]
         found.append("".join(parts))
+    return found
+
+
+def _name_each(lines: list[str]) -> list[str]:
+    """Give attributes that share a text an entry each, as napoleon does for parameters: of these it would lose some."""
+    found: list[str] = []
+    section = ""
+    for number, line in enumerate(lines):
+        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
+            section = line.strip()
+        names, colon, kind = line.partition(" : ")
+        if section == "Attributes" and _NAMES.fullmatch(names):
+            end = number + 1
+            while end < len(lines) and (lines[end].startswith(" ") or not lines[end]):
+                end += 1
+            *others, last = names.split(", ")
+            for name in others:
+                found += [f"{name}{colon}{kind}", *lines[number + 1 : end]]
+            found.append(f"{last}{colon}{kind}")
+        else:
+            found.append(line)
     return found
 
 
