@@ -26,7 +26,7 @@ from medcourse.grading.notebooks import lab_notebook, read_notebook, to_text
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 
-LAB = ROOT / "solutions" / "10_unet.py"
+LAB = ROOT / "solutions" / "01_modalities.py"
 STUDENTS = ["ann", "ben", "cem", "dee"]
 
 
