@@ -218,7 +218,7 @@ for name, w in weights.items():
     print(f"{name:18} recall {hits / true.sum():.2f}  Dice {metrics.dice(true, found):.2f}  precision {precision}")
 
 # %% [markdown]
-# Without weights the network says *lesion* only when it is sure: most of what it says is right, and it misses most of the lesions. With weights it finds most of them,
+# Without weights the network says *lesion* only when it is sure: most of what it says is right, and it misses most lesion pixels. With weights it finds far more of them,
 # and more of what it says is wrong: a false alarm is cheap now.
 #
 # Which is right depends on the use. A list for a radiologist to check wants recall. A volume for the tumour board wants Dice: see

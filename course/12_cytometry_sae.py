@@ -225,7 +225,7 @@ plots.plot_curve(
 )
 
 # %% [markdown]
-# (Do not compare the layers with each other: each restores something else.) How much time and memory a pass over 10^5, 10^6, 10^7 events takes, in
+# (Do not compare the layers with each other: each restores something else.) How much time and memory a pass over a hundred thousand, a million and ten million events takes, in
 # a stream and all at once, was measured by the course:
 #
 # {{stream}}

@@ -247,7 +247,7 @@ plots.describe(
 #
 # where $f$ are the features that D decides by. The authors take 500 steps. What remains of $L$ is the **anomaly score**; $|x - G(z)|$ is a map of where.
 #
-# Take the slider through the search, on an ill patch. **Predict:** what will the nearest healthy picture show where the fluid is?
+# Follow the search step by step, on an ill patch. **Predict:** what will the nearest healthy picture show where the fluid is?
 
 # %%
 tested = datasets.make_oct_patches(30, patches_per_eye=2, diseased=0.6, seed=11)
