@@ -144,8 +144,9 @@ plots.describe(
 # counted too often, and everything blurs. The *ramp filter* undoes that. Sampled every $\tau$ millimetres (Kak and Slaney,
 # *Principles of Computerized Tomographic Imaging*, chapter 3), it is
 #
-# $$ h_0 = \frac{1}{4\tau^2}, \qquad h_n = -\frac{1}{\pi^2 n^2 \tau^2} \ (n \text{ odd}), \qquad h_n = 0 \ (n \text{ even}), \qquad
-# q_n = \tau \sum_k h_{n-k}\, p_k . $$
+# $$ h_0 = \frac{1}{4\tau^2}, \qquad h_n = -\frac{1}{\pi^2 n^2 \tau^2} \ (n \text{ odd}), \qquad h_n = 0 \ (n \text{ even}), $$
+#
+# $$ q_n = \tau \sum_k h_{n-k}\, p_k . $$
 #
 # Outside of the detector the projection is 0, so nothing may come round from the other end.
 #

@@ -608,7 +608,9 @@ close(specificity, np.array(expected_q), "the specificity of four raters, uncert
 # %% [markdown]
 # Second step, Bayes' rule with a prior $g$ of being in the lesion, all raters independent:
 #
-# $$ w_i = \frac{a_i}{a_i + b_i}, \qquad a_i = g \prod_r p_r^{d_{ri}} (1 - p_r)^{1 - d_{ri}}, \qquad b_i = (1 - g) \prod_r q_r^{1 - d_{ri}} (1 - q_r)^{d_{ri}}. $$
+# $$ w_i = \frac{a_i}{a_i + b_i}, \qquad a_i = g \prod_r p_r^{d_{ri}} (1 - p_r)^{1 - d_{ri}}, $$
+#
+# $$ b_i = (1 - g) \prod_r q_r^{1 - d_{ri}} (1 - q_r)^{d_{ri}}. $$
 #
 # A product of a thousand numbers below 1 may be 0 in a computer, and 0/0 is no probability. So add logarithms: $w_i = 1 / (1 + e^{\log b_i - \log a_i})$. And keep
 # $p_r$ and $q_r$ within $[10^{-6}, 1 - 10^{-6}]$: nobody is perfect, and 0 has no logarithm.

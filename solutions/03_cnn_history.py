@@ -165,7 +165,7 @@ close(convolve(x, w, b), expected, "2 channels of grey levels 0 to 255 to 3", "x
 # %% [markdown]
 # <details><summary>Your prediction</summary>
 #
-# 24. A window of 5 fits in 32 - 5 + 1 = 28 places along a side; of those 28, the second layer leaves 24.
+# It is 24 x 24. A window of 5 fits in 32 - 5 + 1 = 28 places along a side; of those 28, the second layer leaves 24.
 #
 # </details>
 #
@@ -175,8 +175,9 @@ close(convolve(x, w, b), expected, "2 channels of grey levels 0 to 255 to 3", "x
 # the chain rule gives
 #
 # $$ \frac{\partial E}{\partial b_k} = \sum_{r, s} g_k(r, s), \qquad
-# \frac{\partial E}{\partial w_{kc}(i, j)} = \sum_{r, s} g_k(r, s)\, x_c(r + i, s + j), \qquad
-# \frac{\partial E}{\partial x_c(r + i, s + j)} \mathrel{+}= w_{kc}(i, j)\, g_k(r, s). $$
+# \frac{\partial E}{\partial w_{kc}(i, j)} = \sum_{r, s} g_k(r, s)\, x_c(r + i, s + j), $$
+#
+# $$ \frac{\partial E}{\partial x_c(r + i, s + j)} \mathrel{+}= w_{kc}(i, j)\, g_k(r, s). $$
 #
 # A weight collects from all places, since it worked at all of them. A pixel collects from all windows that it lay in.
 #
@@ -303,7 +304,9 @@ for channels, maps, m, n in [(1, 1, 3, 3), (2, 3, 2, 4), (3, 2, 5, 1), (2, 2, 3,
 # right. The grey-level difference statistics, *GLDS*, ask how much the two differ. The spatial grey-level dependence, *SGLD*, asks which
 # two grey levels they are (most people know it as the co-occurrence matrix):
 #
-# $$ p(m) = P\big(|I(x) - I(x + d)| = m\big), \qquad P(i, j) = \tfrac12 \big[ P(I(x) = i, I(x + d) = j) + P(I(x) = j, I(x + d) = i) \big] $$
+# $$ p(m) = P\big(|I(x) - I(x + d)| = m\big), $$
+#
+# $$ P(i, j) = \tfrac12 \big[ P(I(x) = i, I(x + d) = j) + P(I(x) = j, I(x + d) = i) \big] $$
 #
 # The second is made symmetric, so that it does not matter which of the two is called $x$. From it comes the correlation of
 # neighbours, with $\mu = \sum_{ij} i P(i, j)$ and $\sigma^2 = \sum_{ij} (i - \mu)^2 P(i, j)$:

@@ -738,7 +738,7 @@ for channels, shift in [(1, 0.4), (3, -0.6)]:
 # there was no gain for `patience` epochs in a row.
 #
 # Epoch $t$ is a gain if its loss is lower than that of the best epoch so far by more than `min_gain`:
-# $L_t < L_{best} - \text{min\_gain}$. The first loss that is a number is a gain, for there is nothing to beat.
+# $L_t < L_{best} - \mathrm{min\_gain}$. The first loss that is a number is a gain, for there is nothing to beat.
 #
 # A loss may be NaN (not a number) when a training breaks down. NaN is never a gain: such an epoch waits, wherever it stands. As long as
 # there was no gain at all, epoch 0 counts as the best. Two examples with `patience=2`:
