@@ -1,6 +1,6 @@
 """nbgrader's settings for this course: copy or keep this file in the folder where you run `nbgrader`.
 
-An instructor's term: `medcourse build`, then `nbgrader generate_assignment`, `release_assignment`, `collect`,
+An instructor's term: `medcourse build`, then `nbgrader generate_assignment --force`, `release_assignment`, `collect`,
 `medcourse grade` (or `nbgrader autograde`, one after another), `nbgrader generate_feedback`, `release_feedback`,
 `export`, each with the name of a lab. A student's: `nbgrader fetch_assignment`, `submit`, `fetch_feedback`, or the same
 in JupyterLab's menu.

@@ -58,7 +58,7 @@ class ServerStore:
         """Write it into a file as it stands at one moment, while others may use it; return how many students it has."""
         with self._connected() as connection:
             if "student" not in _tables(connection):
-                raise CourseError(f"expected {self.place}, found none: run `nbgrader generate_assignment`")
+                raise CourseError(f"expected {self.place}, found none: run `nbgrader generate_assignment LAB --force`")
             snapshot = connection.execute(text("select pg_export_snapshot()")).scalar_one()
             schema = connection.execute(text("select current_schema()")).scalar_one()
             students = int(connection.execute(text("select count(*) from student")).scalar_one())

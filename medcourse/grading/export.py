@@ -212,7 +212,7 @@ def export_grades(root: Path, slug: str | None, file: Path, *, to: str = "plain"
         book.roll_back()
         if slug is not None and slug not in known:
             raise CourseError(
-                f"expected {slug} in the gradebook, found none: run `nbgrader generate_assignment {slug}`"
+                f"expected {slug} in the gradebook, found none: run `nbgrader generate_assignment {slug} --force`"
             )
         labs = known if slug is None else [slug]
         for lab in labs:

@@ -88,7 +88,8 @@ class FileStore:
     def copy(self, copy: Path) -> int:
         """Write it into a file as it stands at one moment; see `Store`."""
         if not self.path.is_file():
-            raise CourseError(f"expected a gradebook at {self.path}, found none: run `nbgrader generate_assignment`")
+            make = "run `nbgrader generate_assignment LAB --force`"
+            raise CourseError(f"expected a gradebook at {self.path}, found none: {make}")
         deadline = time.monotonic() + LOCKED_SECONDS
 
         def wait(*_: int) -> None:  # Python tries again for ever where the database is locked
