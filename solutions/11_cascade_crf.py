@@ -380,7 +380,7 @@ plots.describe(
 # In a dense CRF *every* voxel hears every other one. How loudly, the kernel says. Two voxels at places $s_i, s_j$ with grey values $g_i, g_j$:
 #
 # $$ k_{ij} = w_1 \exp\left(-\frac{|s_i - s_j|^2}{2\theta_1^2}\right)
-# + w_2 \exp\left(-\frac{|s_i - s_j|^2}{2\theta_2^2} - \frac{(g_i - g_j)^2}{2\theta_3^2}\right), \qquad k_{ii} = 0. $$
+# + w_2 \exp\left(-\frac{|s_i - s_j|^2}{2\theta_2^2} - \frac{(g_i - g_j)^2}{2\theta_3^2}\right), \quad k_{ii} = 0. $$
 #
 # The first term, *smoothness*, joins neighbours. The second, *appearance*, joins voxels of like grey, farther away. Places $s$ and reaches $\theta_1, \theta_2$ are in one unit, here millimetres, not
 # in voxels: a slice 5 mm away is as far as five pixels of 1 mm.

@@ -501,7 +501,9 @@ plots.describe(
 #
 # The prior's precision is $\lambda$ times the grid's Laplacian, and up to a constant this gives
 #
-# $$ \mathrm{KL} = \frac{d}{2} \; \overline{\lambda D e^{\ell} - \ell + \lambda \, \mathrm{prec}(\mu)}, \qquad \ell = \log \sigma^2, \qquad \mathrm{prec}(\mu)_i = \frac12 \sum_{j \in N(i)} (\mu_i - \mu_j)^2. $$
+# $$ \mathrm{KL} = \frac{d}{2} \; \overline{\lambda D e^{\ell} - \ell + \lambda \, \mathrm{prec}(\mu)}, \qquad \ell = \log \sigma^2, $$
+#
+# $$ \mathrm{prec}(\mu)_i = \frac12 \sum_{j \in N(i)} (\mu_i - \mu_j)^2. $$
 #
 # The bar is the mean over images, points and the $d = 2$ components. $N(i)$ are the neighbours above, below, left, right that exist, and
 # $D$ is how many: 4 inside, 3 at an edge, 2 in a corner. (The half is there because each pair of neighbours is met from both sides.)
