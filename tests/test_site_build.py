@@ -220,6 +220,12 @@ def test_a_labs_attachments_become_files(tmp_path):
 
 DOCSTRING = """Return 2 |A and B| of `a*b`, as in [1]_.
 
+The sum is::
+
+    sum |a| * b
+
+Of |a|.
+
 Parameters
 ----------
 **controls
@@ -229,7 +235,7 @@ Returns
 -------
 Bunch
     images : (N, H, W) float32,
-    of which the first matters.
+    of which the first matters. masks : (N, H, W) bool.
     train, test : Bunch of
         names : list of str.
     DESCR : str.
@@ -250,11 +256,15 @@ def test_docstrings_are_shown_as_they_are_read():
     as_markup(None, "function", "medcourse.x", None, None, lines)
     text = "\n".join(lines)
     assert text.startswith(r"Return 2 \|A and B\| of `a*b`, as in [1].")
+    assert "The sum is::\n\n    sum |a| * b\n\nOf \\|a\\|." in text
     assert "\n**controls\n" in text
     assert ">>> 2 * 3\n6" in text
     assert "1. Somebody. A paper.\n   In a journal." in text
     fields = text[text.index("Bunch\n") : text.index("Examples")]
-    assert "    - `images` : (N, H, W) float32,\n      of which the first matters." in fields
+    assert (
+        "    - `images` : (N, H, W) float32,\n      of which the first matters.\n\n    - `masks` : (N, H, W) bool."
+        in fields
+    )
     assert "    - `train, test` : Bunch of\n\n        - `names` : list of str.\n\n    - `DESCR` : str." in fields
 
 

@@ -1,6 +1,7 @@
 """Docstrings for Sphinx: written to be read in a terminal, shown on a page without a change to their text.
 
-What is no markup there (`2 |A and B|`, `B*`) is none here; fields of a `Bunch` become a list; references are numbered.
+What is no markup there (`2 |A and B|`, `B*`) is none here; fields of a `Bunch` become a list, attributes that share a
+text stand one by one; references are numbered.
 """
 
 import re
@@ -11,26 +12,32 @@ _QUOTED = re.compile(r"(`[^`]*`)")
 _REFERENCE = re.compile(r"^\.\. \[(\d+)\] ")
 _FIELD = re.compile(r"( {4,})(\w+(?:, \w+)*) : ")
 _LISTED = ("Returns", "Yields")
+_NEXT_FIELD = re.compile(r"(?<=\.) (?=\w+(?:, \w+)* : )")
 _NAMES = re.compile(r"\w+(?:, \w+)+")
 
 
 def as_markup(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
     """Turn a docstring, given as lines, into what docutils and napoleon read; in place."""
-    lines[:] = _list_fields(_name_each(_escape(lines)))
+    lines[:] = _list_fields(_field_a_line(_name_each(_escape(lines))))
 
 
 def _escape(lines: list[str]) -> list[str]:
     """Escape asterisks and bars outside of code, and name references by plain numbers."""
     found = []
     in_example = False
+    block: int | None = None  # indentation of the line that begins a literal block, or formula
     for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if block is not None and line.strip() and indent <= block:
+            block = None
         in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
-        if in_example or _NAME_OF_ARGUMENT.match(line):
+        if in_example or block is not None or _NAME_OF_ARGUMENT.match(line):
             found.append(line)
             continue
         parts = _QUOTED.split(_REFERENCE.sub(r"\1. ", line))
         parts[::2] = [re.sub(r"\[(\d+)\]_", r"[\1]", re.sub(r"([*|])", r"\\\1", part)) for part in parts[::2]]
         found.append("".join(parts))
+        block = indent if line.rstrip().endswith("::") else block
     return found
 
 
@@ -52,6 +59,20 @@ def _name_each(lines: list[str]) -> list[str]:
             found.append(f"{last}{colon}{kind}")
         else:
             found.append(line)
+    return found
+
+
+def _field_a_line(lines: list[str]) -> list[str]:
+    """Begin a line with each field of what is returned, also where a sentence ended before it on its line."""
+    found: list[str] = []
+    section, margin = "", ""
+    for number, line in enumerate(lines):
+        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
+            section, margin = line.strip(), ""
+        field = _FIELD.match(line) if section in _LISTED else None
+        margin = field[1] if field else margin
+        first, *others = _NEXT_FIELD.split(line) if margin else [line]
+        found += [first, *(margin + other for other in others)]
     return found
 
 
