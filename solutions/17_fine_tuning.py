@@ -684,8 +684,9 @@ close(after[0], patients[::-1], "the patients after the call", "work on a copy")
 #
 # For repetition $s$ with validation scores $v_{sd}$ and test scores $t_{sd}$ at depths $d$:
 #
-# $$ d_s = \arg\max_d v_{sd}, \qquad \text{honest} = \tfrac{1}{S} \sum_s t_{s d_s}, \qquad
-# \text{optimism} = \tfrac{1}{S} \sum_s \max_d t_{sd} - \text{honest}. $$
+# $$ d_s = \arg\max_d v_{sd}, \qquad \text{honest} = \tfrac{1}{S} \sum_s t_{s d_s}, $$
+#
+# $$ \text{optimism} = \tfrac{1}{S} \sum_s \max_d t_{sd} - \text{honest}. $$
 #
 # Among equal validation scores take the shallowest depth: it has the fewest weights to train.
 #

@@ -494,8 +494,9 @@ plots.describe(
 # prior, picture by picture. With the votes $y_{iw} \in \{0, 1\}$ of the workers who saw item $i$,
 #
 # $$ \mu_i = \frac{a_i \pi_i}{a_i \pi_i + b_i (1 - \pi_i)}, \quad
-# a_i = \prod_w \alpha_w^{y_{iw}} (1 - \alpha_w)^{1 - y_{iw}}, \quad
-# b_i = \prod_w \beta_w^{1 - y_{iw}} (1 - \beta_w)^{y_{iw}}. $$
+# a_i = \prod_w \alpha_w^{y_{iw}} (1 - \alpha_w)^{1 - y_{iw}}, $$
+#
+# $$ b_i = \prod_w \beta_w^{1 - y_{iw}} (1 - \beta_w)^{y_{iw}}. $$
 #
 # The network then learns $\mu$, and so on in turns. It sees what no vote can tell: that two cells look alike.
 #
