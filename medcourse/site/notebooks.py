@@ -105,4 +105,5 @@ def _next_step(title: str, words: str, label: str, address: str) -> str:
 
 
 def _lab_in_words(lab: Notes) -> str:
-    return f"{lab.title}. About {lab.minutes} minutes, {lab.points:g} points, graded on your own machine or in a class."
+    title = lab.title if lab.title.endswith("?") else f"{lab.title}."
+    return f"{title} About {lab.minutes} minutes, {lab.points:g} points, graded on your own machine or in a class."
