@@ -440,7 +440,9 @@ plots.demo(
 # - **Occlusion** (Zeiler and Fergus 2014): a grey square wanders over the film; by how much does the decision fall?
 # - **Grad-CAM** (Selvaraju and colleagues 2017): of the maps of conv5, add up those that help the decision. Map $k$ counts by its mean slope $\alpha_k$:
 #
-# $$ \text{Grad-CAM} = \max\Big(0, \sum_k \alpha_k A_k\Big), \qquad \alpha_k = \text{mean over places of } \partial\, \text{decision} / \partial A_k. $$
+# $$ \text{Grad-CAM} = \max\Big(0, \sum_k \alpha_k A_k\Big), $$
+#
+# $$ \alpha_k = \text{mean over places of } \partial\, \text{decision} / \partial A_k. $$
 
 
 # %%
