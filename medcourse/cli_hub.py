@@ -47,5 +47,6 @@ def _hub(options: argparse.Namespace) -> int:
     if options.check:
         print("\n".join(run.check(ready)))
         return 0
+    print("starting, which may take a minute; Ctrl-C stops it", flush=True)
     run.start(ready)
     return 0

@@ -178,7 +178,7 @@ def test_where_all_are_one_account_it_is_said_that_nothing_was_checked(root, inb
     hand_in(inbound, me, b"one", named=ANN)
     done = collect(root)
     assert collected(root, ANN) == b"one"
-    assert "1 submissions of '00_mini' are of an account that is not the student's" in done["log"]
+    assert "'00_mini': 1 from an account that is not the student's" in done["log"]
 
 
 def test_one_account_for_all_students_must_be_switched_on(root, inbound):

@@ -370,6 +370,16 @@ def test_the_hub_and_the_course_call_each_other_by_the_same_names():
     assert made == {"name": "postgres-init", "namespace": GRADING, "files": ["databases.sh"]}
 
 
+def test_the_course_starts_where_nbgraders_settings_are():
+    container, told = PODS["course"]["spec"]["containers"][0], environment_of("course")
+    assert container["workingDir"] == told["MEDCOURSE_ROOT"] == told["JUPYTERHUB_ROOT_DIR"]
+
+
+def test_the_exchange_is_made_as_on_one_machine():
+    """An inbound of nbgrader's own making would let one student move what another handed in."""
+    assert "-m 3733 /medcourse/exchange/medcourse/inbound\n" in (FOLDER / "README.md").read_text()
+
+
 # People.
 
 

@@ -93,7 +93,7 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing(root, capsys):
     assert cli.main(["grade", LAB, "--again", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "changes: ben  dice_empty  0 -> 1\n" in out
-    assert "00_mini: 1 grades would change, nothing was written" in out
+    assert "00_mini: 1 grade would change, nothing was written" in out
     assert gradebook(root) == before
     assert journal(root) == entries
 

@@ -170,8 +170,7 @@ async def state(root: Path, lab: str, runs: Runs) -> dict[str, Any]:
     run = runs.last(root, lab)
     handed_in, problem = await asyncio.to_thread(_or_problem, lambda: len(Course(root).submissions(lab)))
     found: ClassReport | None = None
-    is_graded = (root / FOLDER / f"{lab}.jsonl").is_file()
-    if is_graded and not (run and run.is_on):
+    if _last_graded(root, lab) and not (run and run.is_on):
         found, problem = await asyncio.to_thread(_or_problem, lambda: report(root, lab))
     return {"run": run, "submissions": handed_in or 0, "report": found, "problem": problem}
 
@@ -184,10 +183,11 @@ def lab_states(root: Path) -> list[LabState]:
 
 def _last_graded(root: Path, lab: str) -> datetime | None:
     try:
-        changed = (root / FOLDER / f"{lab}.jsonl").stat().st_mtime
+        journal = (root / FOLDER / f"{lab}.jsonl").stat()
     except OSError:
         return None
-    return datetime.fromtimestamp(changed, UTC)
+    # A run that could not begin leaves an empty one.
+    return datetime.fromtimestamp(journal.st_mtime, UTC) if journal.st_size else None
 
 
 def _or_problem(get: Callable[[], T]) -> tuple[T | None, str]:

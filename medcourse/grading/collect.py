@@ -174,8 +174,8 @@ class Collect(HandIn, ExchangeCollect):  # type: ignore[misc]  # nbgrader has no
         unchecked = sum(self._is_unchecked(record) for record in self.src_records)
         if unchecked:
             self.log.warning(
-                "%d submissions of '%s' are of an account that is not the student's (one account for all?): "
-                "that nobody handed in under another's name was not checked", unchecked, slug,
+                "'%s': %d from an account that is not the student's (one account for all?), "
+                "so whether somebody handed in under another's name was not checked", slug, unchecked,
             )  # fmt: skip
         try:
             taken = {printable(name) for name in self.found} - {each.folder for each in self.aside}

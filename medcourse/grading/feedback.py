@@ -30,6 +30,9 @@ MESSAGE_LIMIT = 1000
 PICTURES_LIMIT = 20
 """Pictures of one cell."""
 
+UNTOUCHED = "No response."
+"""What nbgrader puts where a comment would be, for an answer that is as it was released."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -235,6 +238,8 @@ def _item(cell: Any, answers: list[str]) -> Item | None:
     """Return what the page shows of a cell; None for what is the lab's own, experiments and pictures."""
     name = cells.grade_id(cell) or ""
     comment = cells.metadata(cell).get("comment")
+    if comment == UNTOUCHED:
+        comment = None  # no person wrote it
     comment = harmless.markdown(comment) if comment else None
     if cells.is_test(cell):
         answer = cells.answer_of(name, answers)
@@ -268,7 +273,7 @@ def _verdict(cell: Any) -> Verdict:
     points, score = float(about.get("points") or 0), float(about.get("score") or 0)
     if cells.is_written(cell):
         state = "waiting" if about.get("waiting") else _state(score, points)
-        return Verdict(points, score, state)
+        return Verdict(points, score, state, cells.NOT_ANSWERED if about.get("comment") == UNTOUCHED else "")
     state = _state(score, points)
     message = "" if state == "earned" else _message(cell, state)
     comment = re.match(r"(#(?!#).*\n?)+", cell.source)

@@ -125,7 +125,8 @@ class ClassGrades:
         ran = f"{self.graded_now} run now" if self.graded_now else "none run now"
         end = f"{self.lab}: {recorded} of {len(self.students)} in the gradebook, {ran}, {self.seconds:.1f} s"
         if self.is_dry:
-            end = f"{self.lab}: {len(self.changes)} grades would change, nothing was written, {self.seconds:.1f} s"
+            n = len(self.changes)
+            end = f"{self.lab}: {n} grade{'s' * (n != 1)} would change, nothing was written, {self.seconds:.1f} s"
         return "\n".join([*lines, end])
 
 

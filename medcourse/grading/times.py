@@ -52,7 +52,7 @@ class Times:
             low, middle, high = self.hours_since_release
             when = f"{middle:.0f} h after the release (quartiles {low:.0f} and {high:.0f} h)"
         else:
-            when = "no release in the exchange" if not self.released else "too few have a time"
+            when = "no release in the exchange" if not self.released else "too few to say how long after the release"
         due = f"due {self.due}, {len(self.late)} late" if self.due else self.problem or "no due date"
         lines = [f"handed in: {self.submissions} with a time, {when}; {due}"]
         return lines + [f"late: {each.student}  {each.hours:.1f} h" for each in self.late]

@@ -55,10 +55,11 @@ def _hub(c: Any, layout: Layout, state: State) -> None:
     c.JupyterHub.cookie_secret_file = str(layout.private / "cookie_secret")
     c.JupyterHub.db_url = os.environ.get(DATABASE) or f"sqlite:///{layout.private / 'hub.sqlite'}"
     c.JupyterHub.pid_file = str(layout.private / "hub.pid")
+    file = {"class": "logging.FileHandler", "formatter": "console", "level": "INFO", "filename": layout.log}
+    # Names and password of a demonstration stand in the terminal, and are to stay in view.
+    quiet = {"console": {"level": "WARNING"}} if state.is_demo else {}
     c.JupyterHub.logging_config = {
-        "handlers": {
-            "file": {"class": "logging.FileHandler", "formatter": "console", "level": "INFO", "filename": layout.log}
-        },
+        "handlers": {"file": file} | quiet,
         "loggers": {"JupyterHub": {"handlers": ["console", "file"]}},
     }
     c.JupyterHub.template_vars = {"announcement_login": _WARNING} if state.is_demo else {}
@@ -70,6 +71,8 @@ _WARNING = "A demonstration: everybody shares one account of this machine, and c
 
 def _proxy(c: Any, layout: Layout, state: State) -> None:
     c.ConfigurableHTTPProxy.command = [find_proxy()]
+    if state.is_demo:
+        c.ConfigurableHTTPProxy.log_level = "error"
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{state.proxy_port}"
     c.ConfigurableHTTPProxy.auth_token = state.proxy_token
     c.ConfigurableHTTPProxy.pid_file = str(layout.private / "proxy.pid")

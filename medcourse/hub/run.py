@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from medcourse.errors import CourseError
 from medcourse.hub import accounts, guard
-from medcourse.hub.config import FILE, START_SECONDS, TEXT
+from medcourse.hub.config import FILE, SERVICE, START_SECONDS, TEXT
 from medcourse.hub.environment import DATABASE, GRADEBOOK, command_path
 from medcourse.hub.layout import Layout, lay_out, make_folder
 from medcourse.hub.proxy import PROXY, find_proxy
@@ -71,10 +71,11 @@ class Ready:
         """Say who may log in, where and how."""
         people = self.state.people
         n_instructors = len(self.state.instructors)
-        lines = [f"{self.state.url}: {len(people) - n_instructors} students, {n_instructors} instructors"]
+        who = f"{_count(len(people) - n_instructors, 'student')}, {_count(n_instructors, 'instructor')}"
+        lines = [f"{self.state.url}: {who}; instructors open {self.state.url}/services/{SERVICE}/"]
         if self.state.is_demo:
             lines += [
-                f"names: {', '.join(each.name for each in people)}; password of all: {self.state.password}",
+                f"names: {', '.join(map(_named, people))}; password of all: {self.state.password}",
                 "a demonstration: everybody shares your account, and can read and change everything of it",
             ]
         elif self.made:
@@ -116,6 +117,7 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
     for port in (state.port, state.hub_port, state.proxy_port):
         claim_port(port)
     made = [] if wanted.is_demo else accounts.make_accounts(layout, people)
+    print(f"laying out the course in {layout.folder}: half a minute at first", flush=True)
     lay_out(layout, root, None if wanted.is_demo else accounts.grader_ids())
     guard.check_secrets([layout.course, layout.private], readers)
     save_state(layout, state)
@@ -157,6 +159,14 @@ def check(ready: Ready) -> list[str]:
             process.terminate()
             process.wait(timeout=START_SECONDS)
     return [f"the hub answers after {seconds:.1f} s", *pages, "the hub stopped"]
+
+
+def _named(person: Person) -> str:
+    return f"{person.name} (instructor)" if person.role == "instructor" else person.name
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _people(wanted: Wanted) -> tuple[Person, ...]:
