@@ -43,6 +43,7 @@ nitpicky = True
 # Types in docstrings are written for people, "int, optional"; names of our own must be there.
 nitpick_ignore_regex = [(r"py:.*", r"(?!medcourse).*")]
 default_role = "code"
+highlight_language = "none"  # what stands in a text without a language is for a shell; cells and examples name theirs
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
@@ -56,6 +57,7 @@ html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css", "tables.css", "outputs.css"]
+html_js_files = ["menus.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_permalinks_icon = "#"
