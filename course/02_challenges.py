@@ -124,9 +124,10 @@ plots.describe(figure, f"Accuracy over the size of a study. {'; '.join(ends)}. F
 #
 # Does the upper curve fall with more patients, who are harder to tell apart? A little. The table below says by how much, and whether that is more than chance.
 #
-# Now move the sliders; `subject sd` is how much patients differ in what has nothing to do with the label. The uppermost bar asks a plain question: is the slice that looks most like this one a slice of the same patient? Without
-# an effect of the label there is nothing to learn about the disease, and yet the split by image finds it (second still). Make the
-# lungs alike and the effect strong (third): now there is a disease to see, and the honest score rises.
+# Now move the sliders; `subject sd` is how much patients differ in what has nothing to do with the label. The uppermost bar asks a plain question: is the slice that looks most like this one a slice of the same patient?
+#
+# Without an effect of the label there is nothing to learn about the disease, and yet the split by image finds it (`label effect` 0). Make the
+# lungs alike and the effect strong (`subject sd` 0, `label effect` 2; without a kernel both are under `together`): now there is a disease to see, and the honest score rises.
 
 
 # %%

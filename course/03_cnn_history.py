@@ -137,7 +137,7 @@ plots.describe(
 # A reader who gets dozens of false marks a film soon ignores all of them. This is where the networks came in: **they did not
 # search. They judged** what a filter had found.
 #
-# One more thing to see: of the two nodules of the first picture, one has no ring. Keep it in mind.
+# One more thing to see: of the two nodules in the lung, the filter marked only one. Keep it in mind.
 #
 # ## The idea: one small window, everywhere
 #
@@ -470,7 +470,7 @@ plots.describe(figure, f"FROC curves on simulated films; false clusters an image
 
 # %% [markdown]
 # Yes: false specks get low scores one by one, and three of them seldom meet. Read such curves along a horizontal line, as the dotted one: at one sensitivity, how
-# many false clusters each? At the right end both curves meet, for what the filter never marked no network brings back.
+# many false clusters each? Towards the right the curves draw near to each other, for what the filter never marked no network brings back.
 #
 # **Question 2.** Program A marks 90 % of clusters with 2 false ones an image, program B 70 % with 0.5. Which is better?
 #
@@ -698,7 +698,7 @@ for name, film in (("fine film", {}), ("coarse film", COARSE)):
 # harder to see, and that is all. Without this control we would have told you a false story. Either way a score holds for films like those of its test, and the next
 # department's have another grain, another dose, another scanner.
 #
-# **What was never marked is never judged.** The network can only discard. The nodule without a ring, at the top of this page, is lost, however good the
+# **What was never marked is never judged.** The network can only discard. The nodule without a mark, at the top of this page, is lost, however good the
 # network is. Report the sensitivity of the whole chain.
 #
 # **Regions from one film.** Sahiner's 672 regions were cut from 168 mammograms, four from each on average. If regions of one mammogram, or of one patient,

@@ -122,7 +122,9 @@ plots.view_volume(
 # What it **costs**. A convolution from $C_{in}$ to $C_{out}$ channels, with a kernel $k$ wide along $d$ axes, that stands at $m$
 # places along each, has
 #
-# $$ k^d\, C_{in}\, C_{out} + C_{out} \text{ parameters}, \qquad 2\, k^d\, C_{in}\, C_{out}\, m^d \text{ operations}. $$
+# $$ k^d\, C_{in}\, C_{out} + C_{out} \text{ parameters,} $$
+#
+# $$ 2\, k^d\, C_{in}\, C_{out}\, m^d \text{ operations.} $$
 #
 # How far it **sees**. A layer with kernel $k$ widens the field by $k - 1$ steps of its own grid, and each pooling makes the
 # steps twice as long.

@@ -466,7 +466,7 @@ for kind in ("solid", "part-solid", "ground-glass"):
 #
 # ## Take-aways
 #
-# - Two tiers: the first misses nothing, the second throws out. The second cannot bring back what the first lost.
+# - Two tiers: the first is to miss nothing, the second throws out. The second cannot bring back what the first lost.
 # - Sample in millimetres. A voxel is no unit.
 # - Nine views by one stream cost no more weights than one view. Most of the gain comes from seeing more than one plane.
 # - FROC counts false marks a scan. Scans are the unit of its uncertainty, too.

@@ -408,7 +408,8 @@ plots.plot_froc(
 )
 
 # %% [markdown]
-# The second tier lifts the curve, and more views lift it further, here. How much, the width of the bands says: six patients cannot
+# From one false mark a scan on, the second tier lifts the curve, and more views lift it further, here. To the left of that a
+# single view is no help. How much of this is chance, the width of the bands says: six patients cannot
 # tell. The lab takes more, five times over.
 #
 # ## What the paper found, and what we find
