@@ -86,6 +86,12 @@ def test_the_password_is_drawn_and_printed_with_a_warning(demo):
     assert len(demo.password("ann")) >= 12
     assert f"password of all: {demo.password('ann')}" in demo.output()
     assert "everybody shares your account" in demo.output()
+    assert "/services/course/\n" in demo.output()
+
+
+def test_what_is_printed_stays_in_view(demo, ann):
+    assert "[I " not in demo.output()
+    assert "[I " in demo.log()
 
 
 @pytest.mark.parametrize("page", FORBIDDEN)
