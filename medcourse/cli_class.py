@@ -124,7 +124,7 @@ def _extend(options: argparse.Namespace) -> int:
         return OK
     print("\n".join(map(str, found)) or f"nobody has longer for {options.lab}")
     for each in found:
-        if not each.is_known:
+        if not each.is_known and not options.remove:
             print(f"medcourse: {each.student} has handed in nothing yet: is the name right?", file=sys.stderr)
     return OK
 

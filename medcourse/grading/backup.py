@@ -133,6 +133,8 @@ def restore(root: Path, file: Path, *, force: bool = False) -> Backup:
         It is no back-up or a damaged one, something is there and `force` was not given, a lab is being graded, another
         program holds the gradebook, or the disk does not take it.
     """
+    if not file.is_file():
+        raise CourseError(f"expected a back-up at {file}, found none: give its name")
     store = store_of(Course(root).directory)
     present = [store.place] if store.is_there() else []
     present += [str(path) for path in _kept_beside(root)]
