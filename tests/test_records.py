@@ -55,6 +55,14 @@ def test_cost_and_effects_are_the_measured_ones(course):
     assert table[2:] == ["| more | none | 1.2 (1 to 1.5) | holds |", "| more | none |  | cannot be told |"]
 
 
+def test_large_numbers_are_written_out(course):
+    path = course / "bench/results/effects.json"
+    row = {"unit": "07_x", "claim": "fewer", "paper_figure": "none", "ours": -101.6, "low": -1527.1, "high": -50.6}
+    path.write_text(json.dumps({"rows": [{**row, "verdict": "holds", "data": "simulated"}]}))
+    table = filled(course, "{{effects}}").source.splitlines()
+    assert table[2:] == ["| fewer | none | -102 (-1,527 to -51) | holds |"]
+
+
 def test_a_claim_with_bars_stays_in_its_column_of_the_table(course):
     path = course / "bench/results/effects.json"
     row = {"unit": "07_x", "claim": "|a - b| below 1", "paper_figure": "none", "ours": 1.0, "low": 1.0, "high": 1.0}

@@ -162,7 +162,14 @@ def _simulated(root: Path) -> list[dict[str, Any]]:
 
 
 def _ours(row: dict[str, Any]) -> str:
-    return "" if row["ours"] is None else f"{row['ours']:.2g} ({row['low']:.2g} to {row['high']:.2g})"
+    if row["ours"] is None:
+        return ""
+    return f"{_short(row['ours'])} ({_short(row['low'])} to {_short(row['high'])})"
+
+
+def _short(number: float) -> str:
+    # Two digits; from 100 on they would be written as 1e+02.
+    return f"{number:.2g}" if abs(number) < 99.5 else f"{number:,.0f}"
 
 
 def _in_cell(row: dict[str, Any], name: str) -> str:
