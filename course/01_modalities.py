@@ -126,7 +126,8 @@ def draw_hand(energy_kev: float, photons: int, paper: bool):
         f"simulated, {energy_kev:g} keV",
         spacing_mm=hand.spacing_mm,
         limits=(0.2, 3.0),
-        alt=f"Simulated X-ray of a hand with a ring at {energy_kev:g} keV and {photons} photons a pixel.",
+        alt=f"Simulated X-ray of a hand with a ring at {energy_kev:g} keV and {photons} photons a pixel, "
+        f"{'a print: bones and ring are dark' if paper else 'a film: bones and ring are bright'}.",
     )
 
 
@@ -185,7 +186,8 @@ def draw_breast(energy_kev: float, glandular: float, outline: bool):
         f"simulated, {energy_kev:.0f} keV",
         spacing_mm=picture.spacing_mm,
         limits=(low - 0.3 * (high - low), high),
-        alt=f"Simulated mammogram at {energy_kev:.0f} keV with a glandular share of {glandular:.2f} and a mass.",
+        alt=f"Simulated mammogram at {energy_kev:.0f} keV with a glandular share of {glandular:.2f} and a mass"
+        f"{', outlined' if outline else ''}.",
     )
     if outline:
         figure.axes[0].contour(picture.mass, [0.5], colors="#E69F00", linewidths=1.2)
@@ -403,10 +405,12 @@ plots.demo(
 )
 
 # %% [markdown]
-# Bright: fluid relaxes slowly in both ways. Of the three pictures above, the first (short TR, short TE) is *T1-weighted*:
-# fluid has not come back yet and is dark, white matter has and is bright. The second (long TR, long TE) is
-# *T2-weighted*: all else has faded. In the third (long TR, short TE) nearly all has come back (fluid lags) and little
-# has faded: what is left is the density of protons, which differs little, and grey matter, with more water, is brighter than white.
+# Bright: fluid relaxes slowly in both ways. With a short TR and a short TE, as at the start, the picture is *T1-weighted*:
+# fluid has not come back yet and is dark, white matter has and is bright. With a long TR and a long TE it is
+# *T2-weighted*: all else has faded.
+#
+# With a long TR and a short TE nearly all has come back (fluid lags) and little has faded: what is left is
+# the density of protons, which differs little, and grey matter, with more water, is brighter than white.
 #
 # So "bright" means nothing without TR and TE, and there is no Hounsfield scale: another scanner gives other numbers for
 # the same brain.
