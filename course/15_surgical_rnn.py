@@ -26,7 +26,6 @@
 # **Cost:** {{cost}}
 
 # %%
-
 import numpy as np
 import pandas as pd
 import torch
@@ -197,7 +196,7 @@ for t, name in enumerate(names):
 agree = [np.corrcoef(memory[:, unit], pushed)[0, 1] for unit in range(48)]
 unit = int(np.argmax(np.abs(agree)))
 shown = slice(0, 300)
-plots.plot_curve(
+figure = plots.plot_curve(
     {
         "pushed, not transferred": pushed[shown],
         "tanh of memory c": memory[shown, unit],
@@ -209,6 +208,9 @@ plots.plot_curve(
     title=f"Unit {unit} of 48: correlation {agree[unit]:.2f}",
     alt=f"One minute of a simulated trial: whether the needle is pushed and not transferred, the memory of unit {unit}, whose correlation with it is {agree[unit]:.2f}, and its keep gate.",
 )
+# Below the panel, which the curves fill.
+figure.axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, fontsize=8)
+figure
 
 # %% [markdown]
 # Nobody told the network that there is such a thing as a needle. (Whether a unit goes up or down for it is an accident of training.) Do not

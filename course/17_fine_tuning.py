@@ -310,7 +310,7 @@ plots.describe(figure, f"Relative change of the weights of each layer in deep fi
 # Are the first filters still those of the fractals?
 
 # %%
-figure, axes = plots.panels(1, 2, width_inches=3.4, height_inches=3.4)
+figure, axes = plots.panels(1, 2, width_inches=4.0, height_inches=2.8)
 for ax, (title, net) in zip(axes[0], {"source network": source, "fine-tuned": deep}.items()):
     kernels = net.conv1.weight.detach().mean(dim=1).reshape(4, 6, 7, 7)  # grey: the mean over the three channels
     plots.show_kernels(kernels, f"conv1, {title}", ax=ax)
