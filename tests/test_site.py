@@ -159,6 +159,16 @@ def test_a_lesson_can_be_read_on_a_phone_and_in_the_dark(scheme, site, browser):
 
 
 @pytest.mark.browser
+def test_a_phones_list_of_sections_closes_when_one_is_chosen(site, browser):
+    reader = browser.new_page(viewport={"width": 390, "height": 800})
+    reader.goto((site / "labs/10_unet.html").as_uri())
+    reader.locator(".secondary-toggle:visible").click()
+    reader.locator("dialog[open] a").nth(2).click()
+    reader.wait_for_function("!document.querySelector('dialog[open]') && scrollY > 1000")
+    reader.close()
+
+
+@pytest.mark.browser
 def test_on_paper_answers_are_unfolded_and_no_sidebar_is_there(site, browser):
     reader = browser.new_page()
     reader.goto((site / "lessons/10_unet.html").as_uri())
