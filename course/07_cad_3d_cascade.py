@@ -413,7 +413,9 @@ for name, negatives in judges.items():
             for s in test_scans
         ]
     results[name] = [judged(s, found[s.name][0], p) for s, p in zip(test_scans, final[name])]
-plots.plot_froc({name: froc.froc(scans) for name, scans in results.items()}, title="Two simulated test scans")
+figure = plots.plot_froc({name: froc.froc(scans) for name, scans in results.items()}, title="Two simulated test scans")
+figure.axes[0].legend(loc="center right")  # two curves end in the lower right corner
+figure
 
 # %% [markdown]
 # Two scans are far too few for a verdict; the table further down rests on many more. But the shape is typical: the judge with
