@@ -167,9 +167,9 @@ plots.demo(draw_context, depth=(1, 4, 2), static=[{"depth": d} for d in (1, 2, 3
 # ## The border that counts
 #
 # The line between touching cells takes about three percent of these pixels. A network that never draws it is still
-# right on 97 of 100. So the authors made these pixels expensive: the loss of pixel $x$ is multiplied by
+# right on 97 of 100. So the authors made these pixels expensive: the loss of each pixel is multiplied by
 #
-# $$ w(x) = w_c(x) + w_0 \exp\left(-\frac{(d_1(x) + d_2(x))^2}{2\sigma^2}\right), $$
+# $$ w = w_c + w_0 \exp\left(-\frac{(d_1 + d_2)^2}{2\sigma^2}\right), $$
 #
 # where $d_1$ is the distance to the nearest cell, $d_2$ that to the second nearest, and $w_c$ balances both classes.
 # Move the sliders. **Before you do:** what happens to the ridges when $\sigma$ grows to the size of a cell?
@@ -182,6 +182,7 @@ def draw_weights(w0: float, sigma_px: float):
     return plots.show_map(
         weights,
         f"w0 = {w0:g}, sigma = {sigma_px:g} px",
+        unit="weight",
         limits=(0, 12),
         spacing_um=dish.spacing_um,
         alt=f"Weight map for w0 = {w0:g} and sigma = {sigma_px:g} px; largest weight {weights.max():.1f}.",
