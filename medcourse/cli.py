@@ -162,7 +162,7 @@ def _build(options: argparse.Namespace) -> int:
         print("assignments/ is as built from solutions/")
         return OK
     changed = release.build(course_root(), options.slugs or None)
-    print("\n".join(f"built {path}" for path in changed) or "nothing changed")
+    print("\n".join(f"built {path}" for path in changed) or "assignments/ is as built already")
     return OK
 
 

@@ -123,7 +123,7 @@ def test_lab_check(root, tmp_path, capsys):
 def test_build_then_stale_then_built(root, capsys):
     assert cli.main(["build", "--check"]) == 0
     assert cli.main(["build"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "nothing changed"
+    assert capsys.readouterr().out.splitlines()[-1] == "assignments/ is as built already"
     source = root / "solutions" / "00_mini.py"
     source.write_text(source.read_text().replace("in a second.", "in a moment."))
     assert "stale: assignments/00_mini/00_mini.ipynb: run `medcourse build`" in refused(capsys, "build", "--check")
