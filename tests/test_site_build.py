@@ -14,9 +14,10 @@ from nbformat import from_dict
 from PIL import Image
 
 from medcourse.errors import CourseError
+from medcourse.segments import Segment
 from medcourse.site import assets, build
 from medcourse.site.api import api_pages
-from medcourse.site.docstrings import as_markup
+from medcourse.site.docstrings import as_markup, skip_alias
 from medcourse.site.figures import Shelf
 from medcourse.site.guide import guide_pages
 from medcourse.site.notebooks import lab_page, lesson_page
@@ -284,6 +285,11 @@ def test_attributes_that_share_a_text_are_shown_one_by_one():
     as_markup(None, "class", "medcourse.X", None, None, lines)
     ends = ["    Ends.", "", "    Both in."]
     assert lines[4:] == ["low : float", *ends, "high : float", *ends, "mean", "    M."]
+
+
+def test_fields_of_a_named_tuple_are_told_by_its_own_words():
+    told = [skip_alias(None, "class", name, getattr(Segment, name), False, None) for name in ("start", "count")]
+    assert told == [True, None]
 
 
 def test_the_reference_has_public_names_and_no_others(tmp_path):

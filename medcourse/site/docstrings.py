@@ -5,6 +5,8 @@ text stand one by one; references are numbered.
 """
 
 import re
+import zlib
+from pathlib import Path
 from typing import Any
 
 _NAME_OF_ARGUMENT = re.compile(r"\s*\*{1,2}\w+(\s*:.*)?$")
@@ -99,7 +101,15 @@ def _list_fields(lines: list[str]) -> list[str]:
     return found
 
 
-def setup(app: Any) -> dict[str, bool]:
+def skip_alias(_app: Any, _what: str, _name: str, member: Any, _skip: bool, _options: Any) -> bool | None:
+    """Leave out what Python itself says of a named tuple's fields: "Alias for field number 0"."""
+    return True if str(getattr(member, "__doc__", "")).startswith("Alias for field number") else None
+
+
+def setup(app: Any) -> dict[str, Any]:
     """Connect to Sphinx, before napoleon reads the sections."""
     app.connect("autodoc-process-docstring", as_markup, priority=400)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("autodoc-skip-member", skip_alias)
+    # Pages that this file read otherwise, for an earlier build, are read again.
+    version = zlib.crc32(Path(__file__).read_bytes())
+    return {"env_version": version, "parallel_read_safe": True, "parallel_write_safe": True}
