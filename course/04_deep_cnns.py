@@ -26,7 +26,6 @@
 # **Cost:** {{cost}}
 
 # %%
-
 import numpy as np
 import torch
 from matplotlib.patches import Rectangle

@@ -317,6 +317,17 @@ def test_a_volume_has_a_slider_for_each_plane_and_one_that_turns(volume):
     ]
 
 
+def test_a_volume_opens_where_its_object_is(volume):
+    labels = np.zeros(volume.shape, int)
+    labels[8, 10:20, 5:10] = 1
+    labels[7, 12:14, 5:10] = 1
+    page = Page(html(plots.view_volume(volume, labels, spacing_mm=SPACING)))
+    knobs = [knob for data in page.data for knob in data["knobs"]]
+    assert knobs[0]["values"][knobs[0]["start"]] == "z = 24 mm"
+    assert knobs[2]["values"][knobs[2]["start"]] in {f"x = {2 * place} mm" for place in range(5, 10)}
+    assert "Axial slice at z = 24 mm: 1 object outlined." in [each["alt"] for each in page.all("img")]
+
+
 def test_one_plane_is_one_plane(volume):
     page = Page(html(plots.view_volume(volume, plane="sagittal")))
     assert [knob["label"] for data in page.data for knob in data["knobs"]] == ["sagittal"]

@@ -193,6 +193,12 @@ def test_slider_moves_the_slice_and_says_where_it_is():
     assert picture.value == middle
 
 
+def test_slider_opens_on_the_slice_with_most_of_the_object():
+    labels = np.zeros(VOLUME.shape, int)
+    labels[5, 0, 0] = labels[1, 0, 0] = labels[1, 1, 1] = 1
+    assert plots.view_volume(VOLUME, labels, backend="slider").widget.children[0].value == 1
+
+
 def test_slider_runs_across_the_plane_that_was_asked_for():
     assert plots.view_volume(VOLUME, backend="slider", plane="sagittal").widget.children[0].max == 3
 

@@ -65,6 +65,15 @@ class Scene:
             raise CourseError(f"at_mm must hold places from 0 to {reach:g} mm, got {list(at_mm)}")
         return wanted.astype(int)
 
+    @property
+    def opening(self) -> int:
+        """The slice that a viewer opens on: where objects cover most of it, else the middle one."""
+        middle = self.depth // 2
+        if self.marks is None:
+            return middle
+        areas = (self.marks > 0).sum(tuple(axis for axis in range(3) if axis != self.axis))
+        return int(min(np.flatnonzero(areas == areas.max()), key=lambda place: abs(place - middle)))
+
     def where(self, place: int) -> str:
         """Say where a slice lies, in millimetres from the first."""
         return f"{'zyx'[self.axis]} = {place * self.step_mm:g} mm"

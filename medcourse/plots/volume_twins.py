@@ -52,9 +52,11 @@ def draw_volume_twin(scene: Scene, still_places: Sequence[int], alt: str) -> str
 
 
 def _plane(scene: Scene, stills: Sequence[int], n_planes: int) -> str:
-    stills = list(stills) or [scene.depth // 2]
-    places = sorted({*map(int, stills), *map(int, scene.places(SLICES[n_planes], None))})
-    start = min(stills, key=lambda place: abs(place - scene.depth / 2))
+    # Where there are detections, stills go through them.
+    goes_through = scene.detections and stills
+    start = min(stills, key=lambda place: abs(place - scene.depth / 2)) if goes_through else scene.opening
+    shown = {start, *map(int, stills)}
+    places = sorted({*shown, *map(int, scene.places(SLICES[n_planes], None))})
     knob = Knob(str(scene.plane), "range", [scene.where(place) for place in places], places.index(start))
     frames = [
         Frame(
@@ -62,7 +64,7 @@ def _plane(scene: Scene, stills: Sequence[int], n_planes: int) -> str:
             draw_slice(scene, place, LONGEST_PX[n_planes]),
             f"{str(scene.plane).capitalize()} slice at {scene.where(place)}{_seen(scene, place)}.",
             f"{scene.plane}, {scene.where(place)}",
-            still=place in stills,
+            still=place in shown,
         )
         for i, place in enumerate(places)
     ]

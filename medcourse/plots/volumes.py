@@ -203,7 +203,7 @@ def _slider(scene: Scene) -> Any:
     def draw(slice: int) -> Figure:  # noqa: A002  (the word that the reader sees beside the slider)
         return scene.draw(scene.panels(1, 1, 4.0)[1][0, 0], slice)
 
-    return play(draw, slice=(0, scene.depth - 1, scene.depth // 2))
+    return play(draw, slice=(0, scene.depth - 1, scene.opening))
 
 
 def _niivue(scene: Scene) -> Any:
