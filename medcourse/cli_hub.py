@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,12 @@ def _hub(options: argparse.Namespace) -> int:
         cert=options.cert,
         key=options.key,
     )
-    ready = run.prepare(wanted, course_root())
-    print(ready, flush=True)
+    tell = partial(print, flush=True)
+    ready = run.prepare(wanted, course_root(), tell)
+    tell(str(ready))
     if options.check:
         print("\n".join(run.check(ready)))
         return 0
-    print("starting, which may take a minute; Ctrl-C stops it", flush=True)
+    tell("starting; Ctrl-C stops it")
     run.start(ready)
     return 0

@@ -119,6 +119,8 @@ def test_what_is_there_is_not_replaced_unasked(root, tmp_path):
     before = state(root)
     with pytest.raises(CourseError, match=r"gradebook.db is there: --force replaces it, and keeps it aside"):
         restore(root, file)
+    with pytest.raises(CourseError, match=r"expected a back-up at .*/none, found none: give its name"):
+        restore(root, tmp_path / "none")
     assert state(root) == before
 
 

@@ -201,7 +201,8 @@ def test_an_empty_submission_says_so_everywhere(course):
     assert [reader.row(name)[3] for name in ("dice: overlap", "dice: empty", "window: range", "steps: count")] == [
         cells.NOT_ANSWERED
     ] * 4
-    assert reader.row("why")[1] == "✗ lost"
+    assert reader.row("why")[1:] == ["✗ lost", "0 of 3", cells.NOT_ANSWERED]
+    assert "who graded" not in reader.text, "nbgrader's own words are no person's comment"
     assert find_leaks(MINI, {"page": page}) == []
 
 

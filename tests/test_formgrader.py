@@ -1,5 +1,6 @@
 """Formgrader's page that grades a class: who may, what it shows, and that nothing of a student's runs in it."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -15,6 +16,8 @@ import requests
 from medcourse.errors import CourseError
 from medcourse.formgrader import STOCK, worker
 from medcourse.formgrader.extension import load
+from medcourse.formgrader.handlers import lab_states, state
+from medcourse.formgrader.runs import Runs
 from medcourse.grading.journal import Journal
 from medcourse.server import serve
 from tests.small_class import LAB, MAX, WRONG, auto_scores, environment, hand_in, journal, submission
@@ -229,6 +232,14 @@ def test_worker_uses_the_cluster_that_the_environment_names(monkeypatch, tmp_pat
         monkeypatch.setenv(worker.CLUSTER, address)
     assert worker.grade(tmp_path, LAB, lambda **line: said.append(line)) == 1
     assert said == [{"done": 1, "of": 2}, {"problem": f"{LAB} by {address}"}]
+
+
+def test_run_that_could_not_begin_has_graded_nothing(small_course, tmp_path):
+    root = shutil.copytree(small_course, tmp_path / "course")
+    (root / "grading").mkdir(exist_ok=True)
+    (root / "grading" / f"{LAB}.jsonl").write_text("")
+    assert [(each.slug, each.graded) for each in lab_states(root)] == [(LAB, None)]
+    assert asyncio.run(state(root, LAB, Runs()))["report"] is None
 
 
 def test_both_formgraders_at_once_are_refused():

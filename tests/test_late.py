@@ -192,6 +192,8 @@ def test_the_command_line_gives_and_lists(root, capsys):
     assert err == "medcourse: ann has handed in nothing yet: is the name right?\n"
     assert cli.main(["extend", LAB, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["extensions"][0]["until"] == "2026-03-09T12:00:00Z"
+    assert cli.main(["extend", LAB, "ann", "--remove"]) == 0
+    assert capsys.readouterr().err == "", "a name that was found is right"
 
 
 def test_a_lab_without_a_due_date_needs_no_extension(root):

@@ -304,6 +304,7 @@ def test_a_volume_has_a_slider_for_each_plane_and_one_that_turns(volume):
     ]
     assert all(len(knob["values"]) <= SLICES[3] + 2 for knob in knobs[:3])
     assert len(knobs[3]["values"]) == VIEWS
+    assert [knob["values"][knob["start"]] for knob in knobs[1:3]] == ["y = 15 mm", "x = 10 mm"], "through a detection"
     assert {"z = 9 mm", "z = 105 mm"} <= set(knobs[0]["values"]), "slices of the still are among them"
     stills = [attributes["alt"] for attributes in page.all("img")]
     assert stills[0] == "Axial slice at z = 9 mm: marked: 1 candidate (diamond)."

@@ -16,7 +16,7 @@ from medcourse import hub
 from medcourse.server import serve
 
 PERSON = Path(hub.__file__).parent / "jupyter" / "person"
-RUNS_SECONDS = 4
+RUNS_SECONDS = 3
 POINTS = {"grade": True, "solution": False, "task": False, "locked": True, "points": 1, "schema_version": 3}
 
 
@@ -45,17 +45,18 @@ def validate(server, **fields):
         return json.load(answer)
 
 
-def test_the_server_answers_while_it_runs(server):
-    answers = 0
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(validate, server, path="lab.ipynb")
-        while not running.done():
+def test_the_server_answers_while_one_click_after_the_other_runs(server):
+    answers, began = 0, time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        clicks = [pool.submit(validate, server, path="lab.ipynb") for _ in range(2)]
+        while not any(click.done() for click in clicks):
             server.get("api/status")
             answers += 1
             time.sleep(0.1)
-    found = running.result()
-    assert found["success"], found
-    assert "one is not two" in json.dumps(found["value"])
+    for found in (click.result() for click in clicks):
+        assert found["success"], found
+        assert "one is not two" in json.dumps(found["value"])
+    assert time.monotonic() - began > 2 * RUNS_SECONDS
     assert answers > 3, "nbgrader's own lets one or two answers through, the last after all of the notebook's seconds"
 
 

@@ -185,8 +185,6 @@ def _put(archive: zipfile.ZipFile, name: str, path: Path) -> str:
 
 def _unpack(file: Path, folder: Path, store: Store) -> dict[str, Any]:
     """Unpack a back-up into an empty folder, hold it to its sums and to sense, and return its manifest."""
-    if not file.is_file():
-        raise CourseError(f"expected a back-up at {file}, found none")
     try:
         with zipfile.ZipFile(file) as archive:
             about: dict[str, Any] = json.loads(archive.read(MANIFEST))

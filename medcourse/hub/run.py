@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -83,7 +83,7 @@ class Ready:
         return "\n".join([*lines, f"course, exchange, logs: {self.layout.folder}"])
 
 
-def prepare(wanted: Wanted, root: Path) -> Ready:
+def prepare(wanted: Wanted, root: Path, tell: Callable[[str], None] = lambda _: None) -> Ready:
     """Look at everything that a hub needs, then make what is missing.
 
     Parameters
@@ -92,6 +92,8 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
         What was asked for.
     root
         An instructor's folder of the course.
+    tell
+        Is told what takes long, once all was looked at.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def prepare(wanted: Wanted, root: Path) -> Ready:
     for port in (state.port, state.hub_port, state.proxy_port):
         claim_port(port)
     made = [] if wanted.is_demo else accounts.make_accounts(layout, people)
-    print(f"laying out the course in {layout.folder}: half a minute at first", flush=True)
+    tell(f"laying out the course in {layout.folder}, which takes longest the first time")
     lay_out(layout, root, None if wanted.is_demo else accounts.grader_ids())
     guard.check_secrets([layout.course, layout.private], readers)
     save_state(layout, state)
@@ -162,7 +164,7 @@ def check(ready: Ready) -> list[str]:
 
 
 def _named(person: Person) -> str:
-    return f"{person.name} (instructor)" if person.role == "instructor" else person.name
+    return f"{person.name} (instructor)" if person.is_instructor else person.name
 
 
 def _count(n: int, what: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from medcourse.errors import CourseError
-from medcourse.plots.detections import Detections, as_detections, draw_section
+from medcourse.plots.detections import Detections, as_detections, draw_section, through
 from medcourse.plots.figures import panels
 from medcourse.plots.images import Limits, as_array, as_labels, draw_scale_bar, label_colours, paint, show_image
 
@@ -67,12 +67,14 @@ class Scene:
 
     @property
     def opening(self) -> int:
-        """The slice that a viewer opens on: where objects cover most of it, else the middle one."""
-        middle = self.depth // 2
-        if self.marks is None:
-            return middle
-        areas = (self.marks > 0).sum(tuple(axis for axis in range(3) if axis != self.axis))
-        return int(min(np.flatnonzero(areas == areas.max()), key=lambda place: abs(place - middle)))
+        """The slice that a viewer opens on: through a detection, else where objects cover most, else in the middle."""
+        places = np.arange(self.depth)
+        if at_mm := through(self.detections, self.axis):
+            places = np.clip(np.rint(np.array(at_mm) / self.step_mm), 0, self.depth - 1)
+        elif self.marks is not None:
+            areas = (self.marks > 0).sum(tuple(axis for axis in range(3) if axis != self.axis))
+            places = np.flatnonzero(areas == areas.max())
+        return int(min(places, key=lambda place: abs(place - self.depth // 2)))
 
     def where(self, place: int) -> str:
         """Say where a slice lies, in millimetres from the first."""

@@ -52,12 +52,9 @@ def draw_volume_twin(scene: Scene, still_places: Sequence[int], alt: str) -> str
 
 
 def _plane(scene: Scene, stills: Sequence[int], n_planes: int) -> str:
-    # Where there are detections, stills go through them.
-    goes_through = scene.detections and stills
-    start = min(stills, key=lambda place: abs(place - scene.depth / 2)) if goes_through else scene.opening
-    shown = {start, *map(int, stills)}
+    shown = {scene.opening, *map(int, stills)}
     places = sorted({*shown, *map(int, scene.places(SLICES[n_planes], None))})
-    knob = Knob(str(scene.plane), "range", [scene.where(place) for place in places], places.index(start))
+    knob = Knob(str(scene.plane), "range", [scene.where(place) for place in places], places.index(scene.opening))
     frames = [
         Frame(
             (i,),

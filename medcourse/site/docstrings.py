@@ -43,13 +43,20 @@ def _escape(lines: list[str]) -> list[str]:
     return found
 
 
+def _sections(lines: list[str]) -> list[str]:
+    """Return for each line the section that it stands in, or heads; empty before the first."""
+    found = []
+    section = ""
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        section = line.strip() if below.startswith("---") else section
+        found.append(section)
+    return found
+
+
 def _name_each(lines: list[str]) -> list[str]:
     """Give attributes that share a text an entry each, as napoleon does for parameters: of these it would lose some."""
     found: list[str] = []
-    section = ""
-    for number, line in enumerate(lines):
-        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
-            section = line.strip()
+    for number, (section, line) in enumerate(zip(_sections(lines), lines, strict=True)):
         names, colon, kind = line.partition(" : ")
         if section == "Attributes" and _NAMES.fullmatch(names):
             end = number + 1
@@ -67,12 +74,11 @@ def _name_each(lines: list[str]) -> list[str]:
 def _field_a_line(lines: list[str]) -> list[str]:
     """Begin a line with each field of what is returned, also where a sentence ended before it on its line."""
     found: list[str] = []
-    section, margin = "", ""
-    for number, line in enumerate(lines):
-        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
-            section, margin = line.strip(), ""
+    margin = ""
+    for section, line in zip(_sections(lines), lines, strict=True):
         field = _FIELD.match(line) if section in _LISTED else None
-        margin = field[1] if field else margin
+        if field or section not in _LISTED:
+            margin = field[1] if field else ""
         first, *others = _NEXT_FIELD.split(line) if margin else [line]
         found += [first, *(margin + other for other in others)]
     return found
@@ -81,11 +87,10 @@ def _field_a_line(lines: list[str]) -> list[str]:
 def _list_fields(lines: list[str]) -> list[str]:
     """Make `name : kind` inside of what is returned an item of a list; each on a line was one for the eye already."""
     found: list[str] = []
-    section = ""
+    before = ""
     items: list[int] = []  # indentation of the items that are open, the innermost last
-    for number, line in enumerate(lines):
-        if number + 1 < len(lines) and lines[number + 1].startswith("---"):
-            section, items = line.strip(), []
+    for section, line in zip(_sections(lines), lines, strict=True):
+        before, items = section, items if section == before else []
         field = _FIELD.match(line) if section in _LISTED else None
         indent = len(line) - len(line.lstrip())
         if field:
