@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -29,7 +30,8 @@ def server(tmp_path_factory):
     ]
     notebook = new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "lab.ipynb")
+    (folder / "lab").mkdir()
+    nbformat.write(notebook, folder / "lab" / "lab.ipynb")
     with serve(folder, environment={"JUPYTER_CONFIG_PATH": str(PERSON)}) as running:
         yield running
 
@@ -45,19 +47,27 @@ def validate(server, **fields):
         return json.load(answer)
 
 
+def is_of(process, server):
+    port = urllib.parse.urlsplit(server.url).port
+    return f"--ServerApp.port={port}" in (process.info["cmdline"] or [])
+
+
 def test_the_server_answers_while_one_click_after_the_other_runs(server):
-    answers, began = 0, time.monotonic()
+    (process,) = (each for each in psutil.process_iter(["cmdline"]) if is_of(each, server))
+    began, answers, folders = time.monotonic(), 0, {process.cwd()}
     with ThreadPoolExecutor(2) as pool:
-        clicks = [pool.submit(validate, server, path="lab.ipynb") for _ in range(2)]
+        clicks = [pool.submit(validate, server, path="lab/lab.ipynb") for _ in range(2)]
         while not any(click.done() for click in clicks):
             server.get("api/status")
             answers += 1
+            folders.add(process.cwd())
             time.sleep(0.1)
     for found in (click.result() for click in clicks):
         assert found["success"], found
         assert "one is not two" in json.dumps(found["value"])
     assert time.monotonic() - began > 2 * RUNS_SECONDS
     assert answers > 3, "nbgrader's own lets one or two answers through, the last after all of the notebook's seconds"
+    assert len(folders) == 1, "what the server does meanwhile, such as to fetch a lab, is done where it always is"
 
 
 def test_no_path_and_a_path_of_elsewhere_are_refused(server):
